@@ -1,0 +1,135 @@
+import { z } from 'zod';
+
+/**
+ * Ban events, in the one form that is stored in the ledger, sent to webhooks, given to templates and logged. Times are
+ * RFC 3339 UTC; what is absent is unknown. Text is sanitised and cut, but not escaped for any service.
+ */
+
+const Time = z.iso.datetime();
+const Count = z.int().nonnegative();
+
+export const Offender = z.object({
+  ip: z.string(),
+  attempts: Count,
+  country: z.string().optional().describe('ISO 3166-1 alpha-2'),
+  asn: z.int().optional(),
+  as_name: z.string().optional(),
+});
+
+export const EndReason = z
+  .enum(['expired', 'lifted-by-cowbell', 'lifted', 'cleared'])
+  .describe('lifted: by a person, before its time; cleared: netfilter restarted and dropped every ban');
+export type EndReason = z.infer<typeof EndReason>;
+
+export const Ban = z.object({
+  id: z.string().describe('The same for every event of one ban'),
+  network: z.string().describe('CIDR'),
+  jail: z.string(),
+  host: z.string(),
+  started_at: Time,
+  until: Time.optional(),
+  permanent: z.boolean().optional().describe('The ban has no end'),
+  ended_at: Time.optional(),
+  end_reason: EndReason.optional(),
+  repeats: Count.describe('How many more times the source said so while the ban stood'),
+  attempts: Count.describe('Failures from inside the network, from the retry window before the ban on'),
+  confirmed: z.boolean().describe('Seen in the state of the server itself, not only in a log line'),
+  claimed: z.boolean().optional().describe('The address comes from a part of the line that the client wrote'),
+  late: z.boolean().optional().describe('It happened while cowbell was not running'),
+  services: z.array(z.string()),
+  rules: z.array(z.string()),
+  offenders: z.array(Offender).describe('The worst first, ten at most'),
+  accounts: z.array(z.object({ name: z.string(), attempts: Count })).describe('The most tried first, ten at most'),
+  known_users: z
+    .array(z.object({ name: z.string(), last_seen_at: Time, logins: Count }))
+    .describe('Accounts of this server that have logged in from inside the network'),
+  reputation: z
+    .object({ source: z.string(), score: z.number(), reports: Count.optional(), checked_at: Time })
+    .optional(),
+  history: z
+    .object({
+      bans: Count.describe('Bans of this network in the window, this one included'),
+      window_days: Count,
+      first_seen_at: Time,
+    })
+    .optional(),
+  sources: z.array(z.string()),
+  evidence: z.array(z.string()).describe('The last lines, without passwords, five at most'),
+});
+export type Ban = z.infer<typeof Ban>;
+
+const Envelope = {
+  id: z.string().describe('Stable: a repeated delivery carries the same id'),
+  at: Time,
+  host: z.string(),
+  test: z.boolean().optional().describe('Sent by a person to try the way, not by an attack'),
+};
+
+const BanStarted = z.object({ ...Envelope, type: z.literal('ban.started'), ban: Ban });
+const BanExtended = z.object({ ...Envelope, type: z.literal('ban.extended'), ban: Ban });
+const BanEnded = z.object({ ...Envelope, type: z.literal('ban.ended'), ban: Ban });
+
+const Denylist = z.object({ network: z.string(), source: z.string() });
+const DenylistAdded = z.object({ ...Envelope, type: z.literal('denylist.added'), denylist: Denylist });
+const DenylistRemoved = z.object({ ...Envelope, type: z.literal('denylist.removed'), denylist: Denylist });
+
+const BansCleared = z.object({
+  ...Envelope,
+  type: z.literal('bans.cleared'),
+  cleared: z.object({
+    jail: z.string(),
+    count: Count,
+    reason: z.string().optional(),
+    networks: z.array(z.string()).describe('Ten at most'),
+  }),
+});
+
+const BansAdopted = z.object({
+  ...Envelope,
+  type: z.literal('bans.adopted'),
+  adopted: z.object({
+    source: z.string(),
+    count: Count,
+    denylisted: Count,
+    networks: z.array(z.string()).describe('Ten at most'),
+  }),
+});
+
+const SourceState = z.object({
+  name: z.string(),
+  reason: z.string().describe('What is or was wrong, and what it means'),
+  since: Time.describe('When it was last well'),
+});
+const SourceDown = z.object({ ...Envelope, type: z.literal('source.down'), source: SourceState });
+const SourceUp = z.object({
+  ...Envelope,
+  type: z.literal('source.up'),
+  source: SourceState.extend({
+    caught_up: Count.optional().describe('Lines or records from the time it was down, read since'),
+  }),
+});
+
+export const BanEvent = z.discriminatedUnion('type', [
+  BanStarted,
+  BanExtended,
+  BanEnded,
+  DenylistAdded,
+  DenylistRemoved,
+  BansCleared,
+  BansAdopted,
+  SourceDown,
+  SourceUp,
+]);
+export type BanEvent = z.infer<typeof BanEvent>;
+export type BanEventType = BanEvent['type'];
+
+export const BAN_EVENT_TYPES: readonly BanEventType[] = BanEvent.options.map((option) => option.shape.type.value);
+
+/** Consumers get these unless they ask for others: an extension is rarely worth a message. */
+export const DEFAULT_EVENT_TYPES: readonly BanEventType[] = BAN_EVENT_TYPES.filter((type) => type !== 'ban.extended');
+
+/** The network an event is about, if it is about one. */
+export function subjectOf(event: BanEvent): string | undefined {
+  if ('ban' in event) return event.ban.network;
+  return 'denylist' in event ? event.denylist.network : undefined;
+}

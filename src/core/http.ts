@@ -1,0 +1,25 @@
+import type { Secret } from './secret.ts';
+
+export interface HttpRequest {
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  url: Secret;
+  headers?: Record<string, string>;
+  body?: string | Uint8Array;
+  timeoutMs?: number;
+}
+
+export interface HttpResponse {
+  status: number;
+  /** Names in lower case; repeated headers joined by a comma. */
+  headers: Record<string, string>;
+  /** Cut at the client's cap. */
+  body: string;
+}
+
+/**
+ * HTTP out: http and https only, certificates checked, redirects not followed, bounded in time and in what is read back.
+ * `send` resolves with any answer whatever its status, and throws `TransientError` when there is none.
+ */
+export interface HttpClient {
+  send(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse>;
+}

@@ -1,0 +1,98 @@
+import ipaddr from 'ipaddr.js';
+
+/**
+ * A network in canonical spelling: `203.0.113.7/32`, `2001:db8::/64`. Host bits are cleared, IPv6 is compressed and
+ * lower case, IPv4-mapped IPv6 is IPv4. Two spellings of one network are the same string.
+ */
+export type Network = string & { readonly __network: never };
+
+/** A single address in canonical spelling, without a prefix length. */
+export type Ip = string & { readonly __ip: never };
+
+/** Longest text that can be an address with a prefix length: anything longer is refused before it is parsed. */
+const LONGEST = 64;
+
+function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  if (text.length === 0 || text.length > LONGEST) return undefined;
+  // IPv4 only in four decimal parts: `1.2`, `0x7f.1` and `010.0.0.1` are read differently by different programs.
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
+  if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
+  return ipaddr.IPv6.parse(text);
+}
+
+/** The canonical address, or undefined if `text` is not exactly one address (no zone, no port, no prefix). */
+export function parseIp(text: string): Ip | undefined {
+  const address = parseAddress(text);
+  if (address === undefined) return undefined;
+  if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress()) return address.toIPv4Address().toString() as Ip;
+  return address.toString() as Ip;
+}
+
+/** The canonical network of `1.2.3.4`, `1.2.3.4/24`, `2001:db8::1/64`; undefined if `text` is anything else. */
+export function parseNetwork(text: string): Network | undefined {
+  const slash = text.indexOf('/');
+  const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
+  if (address === undefined) return undefined;
+  const length = address instanceof ipaddr.IPv4 ? 32 : 128;
+  const prefixText = slash < 0 ? String(length) : text.slice(slash + 1);
+  if (!/^\d{1,3}$/.test(prefixText)) return undefined;
+  const prefix = Number(prefixText);
+  if (prefix > length) return undefined;
+  if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && prefix >= 96) {
+    return canonical(address.toIPv4Address(), prefix - 96);
+  }
+  return canonical(address, prefix);
+}
+
+function canonical(address: ipaddr.IPv4 | ipaddr.IPv6, prefix: number): Network {
+  const bytes = address.toByteArray();
+  for (let index = 0; index < bytes.length; index++) {
+    const keep = Math.min(8, Math.max(0, prefix - index * 8));
+    bytes[index] = (bytes[index] ?? 0) & (0xff << (8 - keep)) & 0xff;
+  }
+  return `${ipaddr.fromByteArray(bytes).toString()}/${prefix}` as Network;
+}
+
+/** The network that holds this one address. */
+export function networkOf(ip: Ip): Network {
+  return `${ip}/${ip.includes(':') ? 128 : 32}` as Network;
+}
+
+/** The address of a network of one host, undefined for a wider one. */
+export function hostOf(network: Network): Ip | undefined {
+  const [address, prefix] = network.split('/') as [string, string];
+  return prefix === (address.includes(':') ? '128' : '32') ? (address as Ip) : undefined;
+}
+
+export function prefixOf(network: Network): number {
+  return Number(network.slice(network.indexOf('/') + 1));
+}
+
+/**
+ * The first and last address of a network as 16 bytes each (IPv4 in its IPv4-mapped form), in an order that compares
+ * bytewise: `first <= addressKey(ip) <= last` holds exactly for the addresses inside.
+ */
+export function networkRange(network: Network): { first: Uint8Array; last: Uint8Array } {
+  const address = network.slice(0, network.indexOf('/'));
+  const first = addressKey(address as Ip);
+  const hostBits = (address.includes(':') ? 128 : 32) - prefixOf(network);
+  const last = Uint8Array.from(first);
+  for (let bit = 0; bit < hostBits; bit++) {
+    const index = 15 - (bit >> 3);
+    last[index] = (last[index] ?? 0) | (1 << (bit & 7));
+  }
+  return { first, last };
+}
+
+/** An address as 16 bytes that sort as addresses do; IPv4 as `::ffff:a.b.c.d`. */
+export function addressKey(ip: Ip): Uint8Array {
+  const address = ipaddr.parse(ip);
+  const wide = address instanceof ipaddr.IPv4 ? address.toIPv4MappedAddress() : address;
+  return Uint8Array.from(wide.toByteArray());
+}
+
+export function networkContains(network: Network, ip: Ip): boolean {
+  const { first, last } = networkRange(network);
+  const key = addressKey(ip);
+  return Buffer.compare(first, key) <= 0 && Buffer.compare(key, last) <= 0;
+}

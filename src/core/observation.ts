@@ -1,0 +1,103 @@
+import type { Ip, Network } from './network.ts';
+
+/** Where a login or a delivery was tried. A rule or line that names none of these has no service. */
+export type Service =
+  | 'smtp'
+  | 'submission'
+  | 'smtps'
+  | 'postscreen'
+  | 'imap'
+  | 'pop3'
+  | 'sieve'
+  | 'dovecot'
+  | 'sogo'
+  | 'ui'
+  | 'rspamd-ui';
+
+/** What may be known of any observation. Text fields are raw: they are sanitised where they are stored or shown. */
+interface Facts {
+  /** When it happened, in milliseconds since the epoch, by the best clock there is (Docker's stamp, the hash's epoch). */
+  at: number;
+  jail?: string;
+  ip?: Ip;
+  service?: Service;
+  /** The number of mailcow's rule that matched. Ids move between releases: for reading, never for deciding. */
+  rule?: string;
+  /** The account that was tried, as the client wrote it. */
+  account?: string;
+  /** Why, in the source's own words; for `cleared` the cause of the restart, if the log told it. */
+  reason?: string;
+  /** The line that says so, passwords and hashes taken out: evidence. */
+  line?: string;
+}
+
+export interface Banned extends Facts {
+  kind: 'banned';
+  jail: string;
+  network: Network;
+  /** Length as the log prints it; mailcow rounds down to whole minutes. */
+  minutes?: number;
+  /** End of the ban in ms since the epoch, where the source knows it exactly; Infinity for a ban without an end. */
+  until?: number;
+  /** A ban that the server put back after its own restart: state, never an alert. */
+  restored?: boolean;
+  /** The address that was counted is not the first one in the line it was counted for: an innocent one may be banned. */
+  claimed?: boolean;
+}
+
+export interface Unbanned extends Facts {
+  kind: 'unbanned';
+  jail: string;
+  network: Network;
+}
+
+export interface Denylisted extends Facts {
+  kind: 'denylisted' | 'undenylisted';
+  network: Network;
+}
+
+/** Every ban of the jail is gone at once: a restart, a flush. */
+export interface Cleared extends Facts {
+  kind: 'cleared';
+  jail: string;
+}
+
+export interface AuthFailed extends Facts {
+  kind: 'auth-failed';
+  ip: Ip;
+  /** The network that this failure is counted for, where the source says so. */
+  network?: Network;
+}
+
+export interface Rejected extends Facts {
+  kind: 'rejected';
+  ip: Ip;
+}
+
+export interface RateLimited extends Facts {
+  kind: 'rate-limited';
+}
+
+export interface Authenticated extends Facts {
+  kind: 'authenticated';
+  ip: Ip;
+  account: string;
+}
+
+/** One fact from one watcher. */
+export type Observation =
+  | Banned
+  | Unbanned
+  | Denylisted
+  | Cleared
+  | AuthFailed
+  | Rejected
+  | RateLimited
+  | Authenticated;
+
+export type ObservationKind = Observation['kind'];
+
+type WithoutTime<T> = T extends Observation ? Omit<T, 'at'> : never;
+
+/** What a line says, before the time of the line is added to it. */
+export type Statement = WithoutTime<Observation>;

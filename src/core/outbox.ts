@@ -1,0 +1,21 @@
+import type { Delivery } from './notifier.ts';
+
+/**
+ * What consumers are still owed. A claimed delivery keeps its id and its events until it is delivered or parked, also
+ * across a crash: what is sent again is the same thing under the same id.
+ */
+export interface Outbox {
+  /**
+   * The delivery to make next: the one that was claimed and not finished, else a new one of the oldest owed events
+   * (`limit` at most). Undefined when nothing is owed.
+   */
+  claim(consumer: string, limit: number): Delivery | undefined;
+  /** The far side accepted it. */
+  delivered(consumer: string, deliveryId: string): void;
+  /** An attempt failed and will be repeated: counted, and kept with its reason for whoever looks. */
+  failed(consumer: string, deliveryId: string, reason: string): void;
+  /** It will never be accepted as it is: set aside with the reason until a person retries or drops it. */
+  park(consumer: string, deliveryId: string, reason: string): void;
+  /** Events owed to the consumer, claimed ones included, parked ones not. */
+  owed(consumer: string): number;
+}

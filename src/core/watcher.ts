@@ -1,0 +1,129 @@
+import type { z } from 'zod';
+import type { Clock } from './clock.ts';
+import type { Logger } from './logger.ts';
+import type { Network } from './network.ts';
+import type { Observation, Statement } from './observation.ts';
+import type { Secret } from './secret.ts';
+
+/** Where a source is to be resumed: opaque text that only the source that made it can read. */
+export type Cursor = string;
+
+/** One line of a log. */
+export interface LogLine {
+  /** RFC 3339 with the source's full precision, `2026-11-23T11:54:15.934288306Z`. */
+  stamp: string;
+  /** Without its line end; never longer than the source's limit, invalid UTF-8 replaced. */
+  text: string;
+}
+
+/** Lines in order, and the cursor behind the last of them. A chunk without lines says: I am reading, all is quiet. */
+export interface LogChunk {
+  lines: readonly LogLine[];
+  cursor?: Cursor;
+}
+
+/**
+ * Gives log lines from a cursor on, each exactly once, until `signal` aborts. Throws `TransientError` when the source
+ * cannot be read now and `PermanentError` when it never can; never retries. A file that was read to its end returns.
+ */
+export interface LogSource {
+  readonly name: string;
+  read(from: Cursor | undefined, signal: AbortSignal): AsyncIterable<LogChunk>;
+}
+
+/** The whole truth about the bans of some jails at one moment. */
+export interface Snapshot {
+  /** When reading began, in ms since the epoch. */
+  at: number;
+  /** The jails that this is complete for: a ban of theirs that is not listed does not stand. */
+  jails: readonly string[];
+  bans: readonly { jail: string; network: Network /** ms since the epoch. */; until?: number }[];
+  /** Permanent denials, complete; left out where the source does not know them. */
+  denylist?: readonly Network[];
+  /** Why the bans that are missing were all dropped, where the source saw that netfilter restarted since its last look. */
+  cleared?: string;
+}
+
+/** Health of something that a watcher sees from outside, such as netfilter itself. */
+export interface HealthReport {
+  /** What the report is about: `netfilter`. */
+  source: string;
+  up: boolean;
+  /** For a person: what is wrong, and what it means. */
+  reason?: string;
+}
+
+/**
+ * What a watcher yields: what it saw since the last batch, and the cursor behind it; recorded in one transaction. An
+ * empty batch says that the source can be read and has nothing new.
+ */
+export interface Batch {
+  observations: readonly Observation[];
+  snapshot?: Snapshot;
+  health?: readonly HealthReport[];
+  cursor?: Cursor;
+  /** How many lines or records were read for it. */
+  read?: number;
+}
+
+/** Looks up whether a ban really stands. What it finds arrives as an observation or snapshot of its own watcher. */
+export interface Witness {
+  /** Whether bans of this jail can be looked up. */
+  covers(jail: string): boolean;
+  /**
+   * Look now, and again within seconds until what is expected is found; then yield `banned` or `unbanned` for it.
+   * Returns at once.
+   */
+  look(jail: string, network: Network, expected: 'banned' | 'unbanned'): void;
+}
+
+/** Turns one source into observations. */
+export interface Watcher {
+  /** Unique among the running watchers; the key of its cursor. */
+  readonly name: string;
+  /** `log`: hints that may be repeated or forged. `state`: what it says, stands. */
+  readonly authority: 'log' | 'state';
+  readonly witness?: Witness;
+  /**
+   * Yields until `signal` aborts; throws `TransientError` or `PermanentError` when the source fails; never retries.
+   * One that ends without abort has failed, unless it is a file.
+   */
+  watch(from: Cursor | undefined, signal: AbortSignal): AsyncIterable<Batch>;
+}
+
+/** How a watcher that needs a log or Redis gets at it; built by the composition root from the config. */
+export interface WatcherTools {
+  clock: Clock;
+  logger: Logger;
+  /** The log of the containers of one compose service, or of the one container of that name. */
+  containerLog(selector: ContainerSelector): LogSource;
+  /** Where Redis is, if the config names it. */
+  redis: RedisAddress | undefined;
+}
+
+export interface ContainerSelector {
+  /** Label `com.docker.compose.service`. */
+  service?: string;
+  /** Name of a container that compose did not make. */
+  container?: string;
+}
+
+export interface RedisAddress {
+  /** `redis://host:port/db`, `rediss://…`, or the path of a socket. */
+  url: string;
+  password?: Secret;
+}
+
+/** One kind of watcher as the registry knows it. */
+export interface WatcherDefinition<Options extends z.ZodObject = z.ZodObject> {
+  type: string;
+  summary: string;
+  /** Options of this kind alone; `type`, `name` and `grace_seconds` are common to all. */
+  options: Options;
+  /** Opens nothing: no socket, timer or file. */
+  create(name: string, options: z.output<Options>, tools: WatcherTools): Watcher;
+  /** What one line says, for `explain` and `replay`; left out by watchers that read no log. */
+  parseLine?: (text: string) => Statement | undefined;
+  /** The same watcher over another log source: `replay`. */
+  createFor?: (name: string, source: LogSource, options: z.output<Options>) => Watcher;
+}

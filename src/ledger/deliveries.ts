@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import type { BanEvent } from '../core/event.ts';
+import type { Delivery } from '../core/notifier.ts';
+import type { Outbox } from '../core/outbox.ts';
+import { safeText } from '../core/text.ts';
+import type { Database } from './database.ts';
+
+/** One delivery as `cowbell outbox` shows it. */
+export interface DeliveryRecord {
+  id: string;
+  consumer: string;
+  state: 'claimed' | 'delivered' | 'parked';
+  events: number;
+  attempts: number;
+  claimedAt: number;
+  finishedAt: number | undefined;
+  error: string | undefined;
+}
+
+/** Events, and who is still owed them. */
+export class Deliveries implements Outbox {
+  readonly #db: Database;
+  readonly #now: () => number;
+
+  constructor(db: Database, now: () => number) {
+    this.#db = db;
+    this.#now = now;
+  }
+
+  /** Stores an event and what it makes owed; part of the caller's transaction. */
+  publish(event: BanEvent, consumers: readonly string[]): void {
+    const row = this.#db.get<{ seq: number }>(
+      'INSERT INTO events (id, type, at, json) VALUES (?, ?, ?, ?) RETURNING seq',
+      event.id,
+      event.type,
+      Date.parse(event.at),
+      JSON.stringify(event),
+    );
+    for (const consumer of consumers) {
+      this.#db.run('INSERT INTO outbox (consumer, seq) VALUES (?, ?)', consumer, row?.seq ?? 0);
+    }
+  }
+
+  claim(consumer: string, limit: number): Delivery | undefined {
+    return this.#db.transaction(() => {
+      const open = this.#db.get<{ id: string }>(
+        `SELECT id FROM deliveries WHERE consumer = ? AND state = 'claimed'`,
+        consumer,
+      );
+      if (open !== undefined) return this.#load(open.id);
+      const owed = this.#db.all<{ seq: number }>(
+        'SELECT seq FROM outbox WHERE consumer = ? AND delivery IS NULL ORDER BY seq LIMIT ?',
+        consumer,
+        limit,
+      );
+      const last = owed.at(-1);
+      if (last === undefined) return undefined;
+      const id = randomUUID();
+      this.#db.run(
+        `UPDATE outbox SET delivery = ? WHERE consumer = ? AND delivery IS NULL AND seq <= ?`,
+        id,
+        consumer,
+        last.seq,
+      );
+      this.#db.run(
+        `INSERT INTO deliveries (id, consumer, state, events, claimed_at) VALUES (?, ?, 'claimed', ?, ?)`,
+        id,
+        consumer,
+        owed.length,
+        this.#now(),
+      );
+      return this.#load(id);
+    });
+  }
+
+  #load(id: string): Delivery {
+    const rows = this.#db.all<{ json: string }>(
+      'SELECT events.json FROM outbox JOIN events USING (seq) WHERE outbox.delivery = ? ORDER BY outbox.seq',
+      id,
+    );
+    return { id, events: rows.map((row) => JSON.parse(row.json) as BanEvent) };
+  }
+
+  delivered(_consumer: string, deliveryId: string): void {
+    this.#db.transaction(() =>
+      this.#db.run(
+        `UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, finished_at = ?, error = NULL WHERE id = ?`,
+        this.#now(),
+        deliveryId,
+      ),
+    );
+  }
+
+  failed(_consumer: string, deliveryId: string, reason: string): void {
+    this.#db.transaction(() =>
+      this.#db.run(
+        'UPDATE deliveries SET attempts = attempts + 1, error = ? WHERE id = ?',
+        safeText(reason, 500),
+        deliveryId,
+      ),
+    );
+  }
+
+  park(_consumer: string, deliveryId: string, reason: string): void {
+    this.#db.transaction(() =>
+      this.#db.run(
+        `UPDATE deliveries SET state = 'parked', attempts = attempts + 1, finished_at = ?, error = ? WHERE id = ?`,
+        this.#now(),
+        safeText(reason, 500),
+        deliveryId,
+      ),
+    );
+  }
+
+  owed(consumer: string): number {
+    const fresh = this.#db.get<{ n: number }>(
+      'SELECT count(*) AS n FROM outbox WHERE consumer = ? AND delivery IS NULL',
+      consumer,
+    );
+    const claimed = this.#db.get<{ n: number | null }>(
+      `SELECT sum(events) AS n FROM deliveries WHERE consumer = ? AND state = 'claimed'`,
+      consumer,
+    );
+    return (fresh?.n ?? 0) + (claimed?.n ?? 0);
+  }
+
+  /** Consumers that are owed something or have parked deliveries, with the age of what they wait for. */
+  summary(): { consumer: string; owed: number; parked: number; oldestAt: number | undefined }[] {
+    return this.#db
+      .all<{ consumer: string; owed: number; parked: number; oldest: number | null }>(
+        `SELECT outbox.consumer AS consumer,
+           count(*) FILTER (WHERE d.state IS NULL OR d.state = 'claimed') AS owed,
+           count(*) FILTER (WHERE d.state = 'parked') AS parked,
+           min(CASE WHEN d.state IS NULL OR d.state = 'claimed' THEN events.at END) AS oldest
+         FROM outbox JOIN events USING (seq) LEFT JOIN deliveries d ON d.id = outbox.delivery
+         WHERE d.state IS NULL OR d.state != 'delivered'
+         GROUP BY outbox.consumer ORDER BY outbox.consumer`,
+      )
+      .map((row) => ({
+        consumer: row.consumer,
+        owed: row.owed,
+        parked: row.parked,
+        oldestAt: row.oldest ?? undefined,
+      }));
+  }
+
+  /** Deliveries in one state, the newest first. */
+  list(state: DeliveryRecord['state'], limit: number): DeliveryRecord[] {
+    return this.#db
+      .all<{
+        id: string;
+        consumer: string;
+        state: DeliveryRecord['state'];
+        events: number;
+        attempts: number;
+        claimed_at: number;
+        finished_at: number | null;
+        error: string | null;
+      }>('SELECT * FROM deliveries WHERE state = ? ORDER BY claimed_at DESC LIMIT ?', state, limit)
+      .map((row) => ({
+        id: row.id,
+        consumer: row.consumer,
+        state: row.state,
+        events: row.events,
+        attempts: row.attempts,
+        claimedAt: row.claimed_at,
+        finishedAt: row.finished_at ?? undefined,
+        error: row.error ?? undefined,
+      }));
+  }
+
+  /** Makes parked events owed again, of one consumer or of all; returns how many events. */
+  retryParked(consumer?: string): number {
+    return this.#db.transaction(() => {
+      const parked = `SELECT id FROM deliveries WHERE state = 'parked' AND (?1 IS NULL OR consumer = ?1)`;
+      const events = this.#db.run(`UPDATE outbox SET delivery = NULL WHERE delivery IN (${parked})`, consumer ?? null);
+      this.#db.run(`DELETE FROM deliveries WHERE state = 'parked' AND (?1 IS NULL OR consumer = ?1)`, consumer ?? null);
+      return events;
+    });
+  }
+
+  /** Gives up what is owed or parked, of one consumer or of all, but not what is being sent; returns how many events. */
+  drop(consumer?: string): number {
+    return this.#db.transaction(() => {
+      const events = this.#db.run(
+        `DELETE FROM outbox WHERE (?1 IS NULL OR consumer = ?1)
+           AND (delivery IS NULL OR delivery IN (SELECT id FROM deliveries WHERE state = 'parked'))`,
+        consumer ?? null,
+      );
+      this.#db.run(`DELETE FROM deliveries WHERE state = 'parked' AND (?1 IS NULL OR consumer = ?1)`, consumer ?? null);
+      return events;
+    });
+  }
+
+  /** How many events of each type the ledger holds. */
+  eventCounts(): Map<string, number> {
+    const rows = this.#db.all<{ type: string; n: number }>('SELECT type, count(*) AS n FROM events GROUP BY type');
+    return new Map(rows.map((row) => [row.type, row.n]));
+  }
+}

@@ -1,0 +1,136 @@
+import type { Cursor } from '../core/watcher.ts';
+import { Bans } from './bans.ts';
+import { type Database, openDatabase } from './database.ts';
+import { Deliveries } from './deliveries.ts';
+import { Denylist } from './denylist.ts';
+import { Evidence } from './evidence.ts';
+
+/** A source that was told to be down, and is not yet told to be up. */
+export interface DownSource {
+  name: string;
+  since: number;
+  reason: string;
+}
+
+/** The one file that survives: cursors, bans, evidence, events and what is owed to whom. */
+export class Ledger {
+  readonly bans: Bans;
+  readonly evidence: Evidence;
+  readonly deliveries: Deliveries;
+  readonly denylist: Denylist;
+  readonly #db: Database;
+
+  constructor(db: Database, now: () => number) {
+    this.#db = db;
+    this.bans = new Bans(db);
+    this.evidence = new Evidence(db);
+    this.deliveries = new Deliveries(db, now);
+    this.denylist = new Denylist(db);
+  }
+
+  /** All of `work` is committed, or nothing of it. */
+  transaction<T>(work: () => T): T {
+    try {
+      return this.#db.transaction(work);
+    } catch (error) {
+      this.evidence.forget();
+      throw error;
+    }
+  }
+
+  cursor(watcher: string): Cursor | undefined {
+    return this.#db.get<{ cursor: string }>('SELECT cursor FROM cursors WHERE watcher = ?', watcher)?.cursor;
+  }
+
+  saveCursor(watcher: string, cursor: Cursor): void {
+    this.#db.run('INSERT OR REPLACE INTO cursors (watcher, cursor) VALUES (?, ?)', watcher, cursor);
+  }
+
+  meta(key: string): string | undefined {
+    return this.#db.get<{ value: string }>('SELECT value FROM meta WHERE key = ?', key)?.value;
+  }
+
+  setMeta(key: string, value: string): void {
+    this.#db.run('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)', key, value);
+  }
+
+  downSources(): DownSource[] {
+    return this.#db
+      .all<DownSource>('SELECT name, since, reason FROM sources_down ORDER BY name')
+      .map((row) => ({ ...row }));
+  }
+
+  setSourceDown(source: DownSource): void {
+    this.#db.run(
+      'INSERT OR REPLACE INTO sources_down (name, since, reason) VALUES (?, ?, ?)',
+      source.name,
+      Math.round(source.since),
+      source.reason,
+    );
+  }
+
+  setSourceUp(name: string): void {
+    this.#db.run('DELETE FROM sources_down WHERE name = ?', name);
+  }
+
+  /**
+   * Deletes what is older than its retention, a bounded number of rows at a time: bans that are over, events that nobody
+   * is owed any more, evidence. Returns the number of rows deleted.
+   */
+  prune(limits: RetentionLimits, now: number): number {
+    return this.#db.transaction(() => prune(this.#db, limits, now));
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+export interface RetentionLimits {
+  bansMs: number;
+  eventsMs: number;
+  evidenceMs: number;
+  /** Rows of evidence kept at most, whatever their age. */
+  evidenceRows: number;
+}
+
+const PRUNED_AT_ONCE = 5_000;
+
+function prune(db: Database, limits: RetentionLimits, now: number): number {
+  const bans = db.run(
+    `DELETE FROM bans WHERE id IN (SELECT id FROM bans WHERE state = 'ended' AND ended_at < ? LIMIT ${PRUNED_AT_ONCE})`,
+    now - limits.bansMs,
+  );
+  const evidence = db.run(
+    `DELETE FROM evidence WHERE id IN (SELECT id FROM evidence WHERE at < ? ORDER BY at LIMIT ${PRUNED_AT_ONCE})`,
+    now - limits.evidenceMs,
+  );
+  const rows = db.get<{ n: number }>('SELECT count(*) AS n FROM evidence')?.n ?? 0;
+  const surplus = db.run(
+    'DELETE FROM evidence WHERE id IN (SELECT id FROM evidence ORDER BY at LIMIT ?)',
+    Math.min(PRUNED_AT_ONCE, Math.max(0, rows - limits.evidenceRows)),
+  );
+  const before = now - limits.eventsMs;
+  // What is owed or parked stays, however old it is.
+  const done = db.run(
+    `DELETE FROM outbox WHERE delivery IN
+       (SELECT id FROM deliveries WHERE state = 'delivered' AND finished_at < ? LIMIT ${PRUNED_AT_ONCE})`,
+    before,
+  );
+  const deliveries = db.run(
+    `DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE state = 'delivered' AND finished_at < ?
+       AND NOT EXISTS (SELECT 1 FROM outbox WHERE delivery = deliveries.id) LIMIT ${PRUNED_AT_ONCE})`,
+    before,
+  );
+  const events = db.run(
+    `DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < ?
+       AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = events.seq) LIMIT ${PRUNED_AT_ONCE})`,
+    before,
+  );
+  return bans + evidence + surplus + done + deliveries + events;
+}
+
+/** Opens the ledger; see `openDatabase` for what it refuses. `now` gives ms since the epoch. */
+export function openLedger(path: string, now: () => number, options: { readOnly?: boolean } = {}): Ledger {
+  return new Ledger(openDatabase(path, options), now);
+}

@@ -1,0 +1,95 @@
+/**
+ * The ledger's schema, one entry a version, applied in order and never edited once released. Times are milliseconds
+ * since the epoch; `ip` is an address as 16 bytes that sort as addresses do.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE cursors (watcher TEXT PRIMARY KEY, cursor TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+  -- suspected: a source says so and another is still to confirm or to explain it; open: told; ended: over
+  CREATE TABLE bans (
+    id          TEXT PRIMARY KEY,
+    jail        TEXT NOT NULL,
+    network     TEXT NOT NULL,
+    state       TEXT NOT NULL CHECK (state IN ('suspected', 'open', 'ended')),
+    started_at  INTEGER NOT NULL,
+    until       INTEGER,
+    permanent   INTEGER NOT NULL DEFAULT 0,
+    told_until  INTEGER,
+    ended_at    INTEGER,
+    end_reason  TEXT,
+    repeats     INTEGER NOT NULL DEFAULT 0,
+    logged      INTEGER NOT NULL DEFAULT 0,
+    confirmed   INTEGER NOT NULL DEFAULT 0,
+    claimed     INTEGER NOT NULL DEFAULT 0,
+    late        INTEGER NOT NULL DEFAULT 0,
+    adopted     INTEGER NOT NULL DEFAULT 0,
+    leaving     INTEGER NOT NULL DEFAULT 0,
+    seen_at     INTEGER NOT NULL,
+    due_at      INTEGER,
+    sources     TEXT NOT NULL DEFAULT '[]',
+    reasons     TEXT
+  ) STRICT;
+  CREATE UNIQUE INDEX bans_standing ON bans (jail, network) WHERE state != 'ended';
+  CREATE INDEX bans_due ON bans (due_at) WHERE due_at IS NOT NULL;
+  CREATE INDEX bans_by_network ON bans (network, started_at);
+  CREATE INDEX bans_by_end ON bans (ended_at) WHERE state = 'ended';
+  CREATE INDEX bans_by_start ON bans (started_at);
+
+  CREATE TABLE evidence (
+    id       INTEGER PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    ip       BLOB NOT NULL,
+    address  TEXT NOT NULL,
+    service  TEXT,
+    rule     TEXT,
+    account  TEXT,
+    line     TEXT,
+    times    INTEGER NOT NULL DEFAULT 1
+  ) STRICT;
+  CREATE INDEX evidence_by_ip ON evidence (ip, at);
+  CREATE INDEX evidence_by_time ON evidence (at);
+
+  CREATE TABLE denylist (
+    network       TEXT PRIMARY KEY,
+    since         INTEGER NOT NULL,
+    missing_since INTEGER
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE events (
+    seq  INTEGER PRIMARY KEY AUTOINCREMENT,
+    id   TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    at   INTEGER NOT NULL,
+    json TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX events_by_time ON events (at);
+
+  CREATE TABLE outbox (
+    consumer TEXT NOT NULL,
+    seq      INTEGER NOT NULL REFERENCES events (seq),
+    delivery TEXT,
+    PRIMARY KEY (consumer, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX outbox_owed ON outbox (consumer, seq) WHERE delivery IS NULL;
+  CREATE INDEX outbox_by_delivery ON outbox (delivery) WHERE delivery IS NOT NULL;
+  CREATE INDEX outbox_by_event ON outbox (seq);
+
+  CREATE TABLE deliveries (
+    id          TEXT PRIMARY KEY,
+    consumer    TEXT NOT NULL,
+    state       TEXT NOT NULL CHECK (state IN ('claimed', 'delivered', 'parked')),
+    events      INTEGER NOT NULL,
+    attempts    INTEGER NOT NULL DEFAULT 0,
+    claimed_at  INTEGER NOT NULL,
+    finished_at INTEGER,
+    error       TEXT
+  ) STRICT;
+  CREATE UNIQUE INDEX deliveries_claimed ON deliveries (consumer) WHERE state = 'claimed';
+  CREATE INDEX deliveries_by_state ON deliveries (state, consumer);
+
+  CREATE TABLE sources_down (name TEXT PRIMARY KEY, since INTEGER NOT NULL, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  `,
+];

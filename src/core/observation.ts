@@ -67,6 +67,8 @@ export interface AuthFailed extends Facts {
   ip: Ip;
   /** The network that this failure is counted for, where the source says so. */
   network?: Network;
+  /** The line names another address than the one that was counted: the client may have written the one that was. */
+  claimed?: boolean;
 }
 
 export interface Rejected extends Facts {

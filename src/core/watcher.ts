@@ -124,6 +124,8 @@ export interface WatcherDefinition<Options extends z.ZodObject = z.ZodObject> {
   create(name: string, options: z.output<Options>, tools: WatcherTools): Watcher;
   /** What one line says, for `explain` and `replay`; left out by watchers that read no log. */
   parseLine?: (text: string) => Statement | undefined;
+  /** What a pasted line may have lost at its front: `explain` tries the line behind each of these too. */
+  lostPrefixes?: readonly string[];
   /** The same watcher over another log source: `replay`. */
   createFor?: (name: string, source: LogSource, options: z.output<Options>) => Watcher;
 }

@@ -1,0 +1,131 @@
+import { randomUUID } from 'node:crypto';
+import { type Clock, toRfc3339 } from '../core/clock.ts';
+import type { BanEvent, EndReason } from '../core/event.ts';
+import type { BanRecord } from '../ledger/bans.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { EXTENSION_MS } from './ban-rules.ts';
+import { describeBan } from './describe.ts';
+
+/** Networks that one message lists. */
+const LISTED = 10;
+const DAY_MS = 86_400_000;
+/** A ban that no state confirms is taken to be over this long after its end, should its unban line never come. */
+const OVERDUE_MS = 300_000;
+
+export interface EpisodeSettings {
+  host: string;
+  /** Failures up to this long before a ban explain it. */
+  retryWindowMs: number;
+  historyDays: number;
+}
+
+/** What happens to bans, each step written to the ledger together with the event that tells of it. */
+export class Episodes {
+  readonly #ledger: Ledger;
+  readonly #settings: EpisodeSettings;
+  readonly #clock: Clock;
+  readonly #publish: (event: BanEvent) => void;
+
+  constructor(ledger: Ledger, settings: EpisodeSettings, clock: Clock, publish: (event: BanEvent) => void) {
+    this.#ledger = ledger;
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#publish = publish;
+  }
+
+  /** A suspected ban stands: it is told, unless it was adopted. */
+  start(ban: BanRecord): void {
+    ban.state = 'open';
+    ban.toldUntil = ban.until;
+    ban.dueAt = ban.confirmed || ban.until === undefined ? undefined : ban.until + OVERDUE_MS;
+    this.#explain(ban);
+    this.#ledger.bans.save(ban);
+    if (!ban.adopted) this.#tell('ban.started', ban, ban.startedAt);
+  }
+
+  /** The end of a standing ban is known, or has moved. */
+  setUntil(ban: BanRecord, until: number | undefined): void {
+    if (until === undefined) return;
+    ban.permanent = until === Number.POSITIVE_INFINITY;
+    ban.until = ban.permanent ? undefined : until;
+    if (ban.state !== 'open' || ban.until === undefined) return;
+    if (ban.dueAt !== undefined && !ban.leaving) ban.dueAt = ban.until + OVERDUE_MS;
+    const moved = ban.until - (ban.toldUntil ?? ban.until);
+    if (ban.toldUntil !== undefined && moved <= EXTENSION_MS) return;
+    ban.toldUntil = ban.until;
+    if (moved <= 0) return;
+    this.#explain(ban);
+    this.#ledger.bans.save(ban);
+    this.#tell('ban.extended', ban, this.#clock.now());
+  }
+
+  end(ban: BanRecord, at: number, reason: EndReason): void {
+    this.#close(ban, at, reason);
+    if (!(ban.adopted && at < this.#firstStart())) this.#tell('ban.ended', ban, at);
+  }
+
+  /** All of these are gone at once: one event for all. */
+  clear(jail: string, bans: readonly BanRecord[], at: number, reason: string | undefined): void {
+    if (bans.length === 0) return;
+    for (const ban of bans) this.#close(ban, at, 'cleared');
+    if (at < this.#firstStart()) return;
+    this.#publish({
+      ...this.envelope(at),
+      type: 'bans.cleared',
+      cleared: {
+        jail,
+        count: bans.length,
+        ...(reason !== undefined && { reason }),
+        networks: bans.slice(0, LISTED).map((ban) => ban.network),
+      },
+    });
+  }
+
+  adopt(source: string, bans: readonly BanRecord[], denylisted: number): void {
+    if (bans.length === 0 && denylisted === 0) return;
+    this.#publish({
+      ...this.envelope(this.#clock.now()),
+      type: 'bans.adopted',
+      adopted: { source, count: bans.length, denylisted, networks: bans.slice(0, LISTED).map((ban) => ban.network) },
+    });
+  }
+
+  denylist(type: 'denylist.added' | 'denylist.removed', network: string, source: string, at: number): void {
+    this.#publish({ ...this.envelope(at), type, denylist: { network, source } });
+  }
+
+  envelope(at: number): { id: string; at: string; host: string } {
+    return { id: randomUUID(), at: toRfc3339(at), host: this.#settings.host };
+  }
+
+  /** When cowbell first ran on this ledger: what ended before that is nobody's news. */
+  #firstStart(): number {
+    return Number(this.#ledger.meta('first_started_at') ?? 0);
+  }
+
+  #close(ban: BanRecord, at: number, reason: EndReason): void {
+    ban.state = 'ended';
+    ban.endedAt = at;
+    ban.endReason = reason;
+    ban.leaving = false;
+    ban.dueAt = undefined;
+    this.#explain(ban);
+    this.#ledger.bans.save(ban);
+  }
+
+  /** Joins the evidence; what was known when more of it was kept is not given up. */
+  #explain(ban: BanRecord): void {
+    const reasons = this.#ledger.evidence.reasons(ban.network, ban.startedAt - this.#settings.retryWindowMs);
+    if (ban.reasons === undefined || reasons.attempts > ban.reasons.attempts) ban.reasons = reasons;
+  }
+
+  #tell(type: 'ban.started' | 'ban.extended' | 'ban.ended', ban: BanRecord, at: number): void {
+    const context = {
+      host: this.#settings.host,
+      history: this.#ledger.bans.history(ban.network, this.#clock.now() - this.#settings.historyDays * DAY_MS),
+      historyDays: this.#settings.historyDays,
+      knownUsers: [],
+    };
+    this.#publish({ ...this.envelope(at), type, ban: describeBan(ban, context) });
+  }
+}

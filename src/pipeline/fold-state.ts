@@ -1,0 +1,144 @@
+import type { Network } from '../core/network.ts';
+import type { Observation } from '../core/observation.ts';
+import type { Snapshot } from '../core/watcher.ts';
+import type { BanRecord } from '../ledger/bans.ts';
+import { decideEnd, isEcho, mayBeOver } from './ban-rules.ts';
+import type { Folding } from './folding.ts';
+
+/** What the server's own state says of one network: it stands. */
+export function foldState(fold: Folding, observation: Observation): void {
+  if (observation.kind === 'banned') {
+    foldStanding(fold, observation.jail, observation.network, observation.until, { isFirst: false });
+  } else if (observation.kind === 'unbanned') {
+    const ban = fold.ledger.bans.standing(observation.jail, observation.network);
+    if (ban !== undefined) foldAbsent(fold, ban, observation.at);
+  }
+}
+
+/** The whole state of some jails at one moment: what is new, what has moved, what is gone. */
+export function foldSnapshot(fold: Folding, snapshot: Snapshot): void {
+  const isFirst = fold.ledger.meta(`adopted:${fold.source}`) === undefined;
+  const adopted: BanRecord[] = [];
+  const listed = new Set<string>();
+  for (const { jail, network, until } of snapshot.bans) {
+    listed.add(`${jail} ${network}`);
+    const ban = foldStanding(fold, jail, network, until, { isFirst });
+    if (ban?.adopted) adopted.push(ban);
+  }
+  const vanished: BanRecord[] = [];
+  for (const jail of snapshot.jails) {
+    for (const ban of fold.ledger.bans.allStanding(jail)) {
+      const isHint = ban.state === 'suspected' && !ban.confirmed;
+      // What was learned after this state was read is newer than it.
+      if (!listed.has(`${jail} ${ban.network}`) && !isHint && !ban.leaving && ban.seenAt <= snapshot.at) {
+        vanished.push(ban);
+      }
+    }
+  }
+  foldVanished(fold, vanished, snapshot);
+  const denylisted = snapshot.denylist === undefined ? 0 : foldDenylist(fold, snapshot.denylist, snapshot.at, isFirst);
+  if (isFirst) {
+    fold.ledger.setMeta(`adopted:${fold.source}`, String(fold.now));
+    fold.episodes.adopt(fold.source, adopted, denylisted);
+  }
+}
+
+function foldStanding(
+  fold: Folding,
+  jail: string,
+  network: Network,
+  until: number | undefined,
+  { isFirst }: { isFirst: boolean },
+): BanRecord | undefined {
+  const known = fold.ledger.bans.standing(jail, network);
+  const isKnownToBeConfirmed = known?.confirmed === true;
+  const ban = known ?? newStanding(fold, jail, network, until, isFirst);
+  if (ban === undefined) return undefined;
+  ban.confirmed = true;
+  ban.seenAt = fold.now;
+  if (ban.leaving) {
+    ban.leaving = false;
+    ban.endedAt = undefined;
+    ban.dueAt = undefined;
+  }
+  // A ban that only a log had told of no longer needs its end to be guessed.
+  if (ban.state === 'open' && !isKnownToBeConfirmed) ban.dueAt = undefined;
+  if (!ban.sources.includes(fold.source)) ban.sources.push(fold.source);
+  fold.episodes.setUntil(ban, until);
+  if (ban.state === 'suspected' && (ban.logged || ban.adopted || !fold.hasLog(jail))) fold.episodes.start(ban);
+  else {
+    // Its log lines are about to arrive, and with them the reason.
+    if (ban.state === 'suspected' && !isKnownToBeConfirmed) fold.settle(ban);
+    fold.ledger.bans.save(ban);
+  }
+  return ban;
+}
+
+function newStanding(
+  fold: Folding,
+  jail: string,
+  network: Network,
+  until: number | undefined,
+  isFirst: boolean,
+): BanRecord | undefined {
+  if (isEcho(fold.ledger.bans.lastEnded(jail, network), until, fold.now)) return undefined;
+  return fold.ledger.bans.add({
+    jail,
+    network,
+    state: 'suspected',
+    startedAt: fold.now,
+    seenAt: fold.now,
+    adopted: isFirst,
+    late: fold.isCatchingUp(),
+  });
+}
+
+function foldAbsent(fold: Folding, ban: BanRecord, at: number): void {
+  if (ban.state === 'open') return leave(fold, ban, at);
+  if (ban.confirmed) {
+    fold.episodes.start(ban);
+    return fold.episodes.end(ban, at, decideEnd(ban, at));
+  }
+  if (ban.late && mayBeOver(ban, fold.now)) {
+    fold.episodes.start(ban);
+    return fold.episodes.end(ban, ban.until ?? at, 'expired');
+  }
+  fold.refute(ban);
+}
+
+function foldVanished(fold: Folding, vanished: readonly BanRecord[], snapshot: Snapshot): void {
+  const early: BanRecord[] = [];
+  for (const ban of vanished) {
+    if (ban.state === 'suspected') fold.episodes.start(ban);
+    if (decideEnd(ban, snapshot.at) === 'expired') fold.episodes.end(ban, snapshot.at, 'expired');
+    else early.push(ban);
+  }
+  const byJail = Map.groupBy(early, (ban) => ban.jail);
+  for (const [jail, bans] of byJail) {
+    if (snapshot.cleared !== undefined) fold.episodes.clear(jail, bans, snapshot.at, snapshot.cleared);
+    else for (const ban of bans) leave(fold, ban, snapshot.at);
+  }
+}
+
+/** It is gone. Before its time, a person lifted it or netfilter dropped everything: which one shows within seconds. */
+function leave(fold: Folding, ban: BanRecord, at: number): void {
+  if (ban.leaving) return;
+  if (decideEnd(ban, at) === 'expired') return fold.episodes.end(ban, at, 'expired');
+  if (fold.isUnbanNoted(ban)) return fold.episodes.end(ban, at, 'lifted');
+  ban.leaving = true;
+  ban.endedAt = at;
+  fold.settle(ban);
+  fold.ledger.bans.save(ban);
+}
+
+/** Returns how many were found on the very first look: those are adopted, not told. */
+function foldDenylist(fold: Folding, networks: readonly Network[], at: number, isFirst: boolean): number {
+  let adopted = 0;
+  for (const network of networks) {
+    if (!fold.ledger.denylist.add(network, at)) continue;
+    if (isFirst) adopted++;
+    else fold.episodes.denylist('denylist.added', network, fold.source, at);
+  }
+  fold.ledger.denylist.markMissing(new Set(networks), at);
+  return adopted;
+}

@@ -1,0 +1,181 @@
+import type { Clock } from '../core/clock.ts';
+import type { BanEvent } from '../core/event.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Batch, Watcher, Witness } from '../core/watcher.ts';
+import type { BanRecord } from '../ledger/bans.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { decideEnd, mayBeOver } from './ban-rules.ts';
+import { type EpisodeSettings, Episodes } from './episodes.ts';
+import { foldLog } from './fold-log.ts';
+import { foldSnapshot, foldState } from './fold-state.ts';
+import type { Folding, Look } from './folding.ts';
+
+/** How long a ban that only the state knows waits for its log lines, and one that vanished early for its reason. */
+const SETTLE_MS = 2_000;
+/** Netfilter empties its denylist at every start and refills it: an entry is removed when it stays away this long. */
+const DENYLIST_GRACE_MS = 90_000;
+/** Bans whose unban line was seen and whose end is still to be confirmed. */
+const NOTED_UNBANS = 10_000;
+
+export interface RecorderOptions {
+  ledger: Ledger;
+  clock: Clock;
+  logger: Logger;
+  settings: EpisodeSettings & {
+    /** How long a log line waits for the state to confirm it before it is told unconfirmed. */
+    confirmWithinMs: number;
+  };
+  /** When this process began to watch, in ms since the epoch; 0 for a replay, where nothing is late. */
+  startedAt: number;
+  consumers: readonly { name: string; wants(event: BanEvent): boolean }[];
+  watchers: readonly { watcher: Watcher; reads: (jail: string) => boolean }[];
+  /** Whether a watcher is reading its source now. */
+  isReady(watcher: string): boolean;
+  /** Called after each commit with the consumers that are now owed something. */
+  onOwed(consumers: ReadonlySet<string>): void;
+}
+
+/**
+ * Turns observations into bans and bans into events, in the ledger: a batch, the bans it changes, the events these make,
+ * who is owed them and the watcher's cursor are one transaction.
+ */
+export class Recorder {
+  readonly #options: RecorderOptions;
+  readonly #episodes: Episodes;
+  readonly #caughtUp = new Set<string>();
+  readonly #notedUnbans = new Set<string>();
+  readonly #firstStartedAt: number;
+  #owed = new Set<string>();
+  #looks: Look[] = [];
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+    const { ledger, settings, clock, startedAt } = options;
+    this.#episodes = new Episodes(ledger, settings, clock, (event) => this.#publish(event));
+    if (ledger.meta('first_started_at') === undefined && startedAt > 0) {
+      ledger.transaction(() => ledger.setMeta('first_started_at', String(startedAt)));
+    }
+    this.#firstStartedAt = Number(ledger.meta('first_started_at') ?? 0);
+  }
+
+  /** Records one batch of a watcher; throws, with nothing of it recorded, when the ledger cannot be written. */
+  record(watcher: Watcher, batch: Batch): void {
+    const { observations, snapshot, cursor } = batch;
+    if (observations.length === 0 && snapshot === undefined && cursor === undefined) return;
+    this.#commit(() => {
+      const folding = this.#folding(watcher.name);
+      const fold = watcher.authority === 'log' ? foldLog : foldState;
+      for (const observation of observations) fold(folding, observation);
+      if (snapshot !== undefined) foldSnapshot(folding, snapshot);
+      if (cursor !== undefined) this.#options.ledger.saveCursor(watcher.name, cursor);
+    });
+    if (snapshot !== undefined) this.#caughtUp.add(watcher.name);
+  }
+
+  /** Publishes an event that no observation gave, together with what else is to be written. */
+  announce(event: BanEvent, alsoWrite?: () => void): void {
+    this.#commit(() => {
+      alsoWrite?.();
+      this.#publish(event);
+    });
+  }
+
+  /** When `tick` is next needed, in ms since the epoch. */
+  nextDueAt(): number | undefined {
+    const { ledger } = this.#options;
+    const missingAt = ledger.denylist.firstMissingAt();
+    const times = [ledger.bans.nextDueAt(), missingAt === undefined ? undefined : missingAt + DENYLIST_GRACE_MS];
+    const due = times.filter((time) => time !== undefined);
+    return due.length === 0 ? undefined : Math.min(...due);
+  }
+
+  /** Decides what is due. */
+  tick(): void {
+    const { ledger, clock } = this.#options;
+    const now = clock.now();
+    this.#commit(() => {
+      const folding = this.#folding('cowbell');
+      for (const ban of ledger.bans.due(now)) this.#decideDue(folding, ban);
+      for (const network of ledger.denylist.missingSince(now - DENYLIST_GRACE_MS)) {
+        ledger.denylist.remove(network);
+        this.#episodes.denylist('denylist.removed', network, 'redis', now);
+      }
+    });
+  }
+
+  #decideDue(folding: Folding, ban: BanRecord): void {
+    const { now } = folding;
+    if (ban.state === 'open') {
+      if (ban.leaving) return this.#episodes.end(ban, ban.endedAt ?? now, 'lifted');
+      // Its unban line never came: the container is gone, or its log was cut.
+      return this.#episodes.end(ban, ban.until ?? now, decideEnd(ban, now));
+    }
+    // No answer came in time: an unconfirmed alert is better than none.
+    this.#episodes.start(ban);
+    if (!ban.confirmed && ban.late && mayBeOver(ban, now)) this.#episodes.end(ban, ban.until ?? now, 'expired');
+  }
+
+  #publish(event: BanEvent): void {
+    const names = this.#options.consumers.filter((consumer) => consumer.wants(event)).map((consumer) => consumer.name);
+    this.#options.ledger.deliveries.publish(event, names);
+    for (const name of names) this.#owed.add(name);
+  }
+
+  #commit(work: () => void): void {
+    this.#owed = new Set();
+    this.#looks = [];
+    this.#options.ledger.transaction(work);
+    const owed = this.#owed;
+    for (const look of this.#looks) this.#witness(look.jail)?.witness.look(look.jail, look.network, look.expected);
+    if (owed.size > 0) this.#options.onOwed(owed);
+  }
+
+  #witness(jail: string): { name: string; witness: Witness } | undefined {
+    for (const { watcher } of this.#options.watchers) {
+      if (watcher.witness?.covers(jail)) return { name: watcher.name, witness: watcher.witness };
+    }
+    return undefined;
+  }
+
+  #folding(source: string): Folding {
+    const { ledger, logger, clock, settings, startedAt, watchers, isReady } = this.#options;
+    const now = clock.now();
+    return {
+      ledger,
+      episodes: this.#episodes,
+      source,
+      now,
+      isLate: (at) => at < startedAt,
+      isBeforeFirstStart: (at) => at < this.#firstStartedAt,
+      isCatchingUp: () => startedAt > 0 && !this.#caughtUp.has(source),
+      hasWitness: (jail) => this.#witness(jail) !== undefined,
+      isWitnessReady: (jail) => {
+        const witness = this.#witness(jail);
+        return witness !== undefined && isReady(witness.name);
+      },
+      hasLog: (jail) => watchers.some(({ watcher, reads }) => watcher.authority === 'log' && reads(jail)),
+      look: (ban, expected) => this.#looks.push({ jail: ban.jail, network: ban.network, expected }),
+      awaitWitness: (ban, expected) => {
+        ban.dueAt = now + settings.confirmWithinMs;
+        ledger.bans.save(ban);
+        this.#looks.push({ jail: ban.jail, network: ban.network, expected });
+      },
+      settle: (ban) => {
+        ban.dueAt = now + SETTLE_MS;
+        ledger.bans.save(ban);
+      },
+      noteUnban: (ban) => {
+        if (this.#notedUnbans.size >= NOTED_UNBANS) this.#notedUnbans.clear();
+        this.#notedUnbans.add(ban.id);
+      },
+      isUnbanNoted: (ban) => this.#notedUnbans.has(ban.id),
+      refute: (ban) => {
+        ledger.bans.remove(ban.id);
+        logger.warn(
+          { jail: ban.jail, network: ban.network, logged_at: new Date(ban.startedAt).toISOString() },
+          'a log line told of a ban that the server does not have; it was not told',
+        );
+      },
+    };
+  }
+}

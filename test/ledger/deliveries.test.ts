@@ -1,0 +1,86 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Ledger, openLedger } from '../../src/ledger/ledger.ts';
+import { sampleEvent } from '../support/sample-bans.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+function ledgerWith(count: number, consumers = ['slack', 'webhook']): { ledger: Ledger; file: string } {
+  const file = join(tempDir(), 'cowbell.db');
+  const ledger = openLedger(file, () => 1_000);
+  ledger.transaction(() => {
+    for (let n = 1; n <= count; n++) ledger.deliveries.publish(sampleEvent(`e${n}`), consumers);
+  });
+  return { ledger, file };
+}
+
+describe('the outbox', () => {
+  it('hands out the oldest first, and the same delivery until it is finished, also after a crash', () => {
+    const { ledger, file } = ledgerWith(5);
+    const first = ledger.deliveries.claim('slack', 3);
+    expect(first?.events.map((event) => event.id)).toEqual(['e1', 'e2', 'e3']);
+    ledger.deliveries.failed('slack', first?.id ?? '', 'HTTP 500');
+    ledger.close();
+
+    const again = openLedger(file, () => 2_000);
+    expect(again.deliveries.claim('slack', 100)).toEqual(first);
+    expect(again.deliveries.owed('slack')).toBe(5);
+    again.deliveries.delivered('slack', first?.id ?? '');
+    expect(again.deliveries.claim('slack', 100)?.events.map((event) => event.id)).toEqual(['e4', 'e5']);
+    expect(again.deliveries.owed('slack')).toBe(2);
+    expect(again.deliveries.owed('webhook')).toBe(5);
+    again.close();
+  });
+
+  it('sets a refused delivery aside until a person retries or drops it', () => {
+    const { ledger } = ledgerWith(4);
+    const refused = ledger.deliveries.claim('slack', 2);
+    ledger.deliveries.park('slack', refused?.id ?? '', 'HTTP 404: no_service');
+    expect(ledger.deliveries.summary()).toEqual([
+      { consumer: 'slack', owed: 2, parked: 2, oldestAt: 1_795_430_000_000 },
+      { consumer: 'webhook', owed: 4, parked: 0, oldestAt: 1_795_430_000_000 },
+    ]);
+    expect(ledger.deliveries.list('parked', 10)).toMatchObject([
+      { consumer: 'slack', events: 2, error: 'HTTP 404: no_service' },
+    ]);
+    expect(ledger.deliveries.claim('slack', 10)?.events.map((event) => event.id)).toEqual(['e3', 'e4']);
+    expect(ledger.deliveries.retryParked('webhook')).toBe(0);
+    expect(ledger.deliveries.retryParked('slack')).toBe(2);
+    expect(ledger.deliveries.owed('slack')).toBe(4);
+    expect(ledger.deliveries.drop('webhook')).toBe(4);
+    expect(ledger.deliveries.owed('webhook')).toBe(0);
+    expect(ledger.deliveries.owed('slack')).toBe(4);
+    ledger.close();
+  });
+});
+
+describe('retention', () => {
+  const limits = { bansMs: 1_000, eventsMs: 1_000, evidenceMs: 1_000, evidenceRows: 10 };
+
+  it('prunes what is old and owed to nobody, and keeps what is owed however old it is', () => {
+    const { ledger } = ledgerWith(6, ['slack']);
+    const done = ledger.deliveries.claim('slack', 2);
+    ledger.deliveries.delivered('slack', done?.id ?? '');
+    const refused = ledger.deliveries.claim('slack', 2);
+    ledger.deliveries.park('slack', refused?.id ?? '', 'HTTP 404');
+    const now = 1_795_430_000_000 + 86_400_000;
+    while (ledger.prune(limits, now) > 0);
+    expect(ledger.deliveries.eventCounts().get('source.down')).toBe(4);
+    expect(ledger.deliveries.owed('slack')).toBe(2);
+    expect(ledger.deliveries.retryParked()).toBe(2);
+    expect(ledger.deliveries.claim('slack', 10)?.events.map((event) => event.id)).toEqual(['e3', 'e4', 'e5', 'e6']);
+    ledger.close();
+  });
+
+  it('bounds evidence by number, the oldest go first', () => {
+    const { ledger } = ledgerWith(0);
+    ledger.transaction(() => {
+      for (let n = 0; n < 50; n++) {
+        ledger.evidence.add({ at: 10_000 + n, ip: `198.51.100.${n}` as never, service: 'smtp' });
+      }
+    });
+    while (ledger.prune(limits, 10_500) > 0);
+    expect(ledger.evidence.reasons('198.51.100.0/24' as never, 0).attempts).toBe(10);
+    expect(ledger.evidence.reasons('198.51.100.49/32' as never, 0).attempts).toBe(1);
+    ledger.close();
+  });
+});

@@ -1,0 +1,166 @@
+import { z } from 'zod';
+import { type Ip, type Network, networkContains } from '../core/network.ts';
+import type { AuthFailed, Cleared, Observation, Statement } from '../core/observation.ts';
+import type { LogSource, Watcher, WatcherDefinition } from '../core/watcher.ts';
+import { atOf, type LineReader, LONGEST_LINE, watchLog } from './log-watcher.ts';
+import { type LifeSign, type NetfilterLine, parseNetfilterLine, readNetfilterLine } from './netfilter-line.ts';
+
+/** How many failures are remembered for the ban or the count that follows them; they are adjacent but for a shutdown. */
+const REMEMBERED_FAILURES = 16;
+
+/** Longest that `Unbanning` lines after a clear are taken as part of it. */
+const CLEAR_LASTS_MS = 60_000;
+
+/** Longest name with line breaks that is followed. */
+const OPEN_LINES = 64;
+
+const Options = z.object({
+  service: z.string().min(1).default('netfilter-mailcow').describe('Compose service of netfilter'),
+  container: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Name of a container that compose did not make, in place of the service'),
+});
+
+/** mailcow's netfilter by its log: bans, their ends, the failures that led to them, the denylist, restarts. */
+export const netfilterWatcher: WatcherDefinition<typeof Options> = {
+  type: 'netfilter',
+  summary: "The log of mailcow's netfilter container",
+  options: Options,
+  create: (name, options, tools) =>
+    createNetfilterWatcher(
+      name,
+      tools.containerLog(
+        options.container === undefined ? { service: options.service } : { container: options.container },
+      ),
+    ),
+  parseLine: parseNetfilterLine,
+  createFor: (name, source) => createNetfilterWatcher(name, source),
+};
+
+/**
+ * What the log says, with each failure joined to the network it was counted for, a ban to its last failure, and a clear
+ * to its cause. It is stricter than `parseNetfilterLine`: lines in the format before 2025-10 do not count once the
+ * process has printed today's, and neither do the further lines of a name that has line breaks in it.
+ */
+export function createNetfilterWatcher(name: string, source: LogSource): Watcher {
+  return watchLog({ name, source, createReader: () => new NetfilterReader() });
+}
+
+class NetfilterReader implements LineReader {
+  #prefixed = false;
+  #openLines = 0;
+  #starting = false;
+  #trouble: string | undefined;
+  #clearingUntil = 0;
+  /** The last failures, the newest last. */
+  readonly #failures: AuthFailed[] = [];
+  /** Those of them that are not yet handed out, and so may still be completed. */
+  readonly #completable = new Set<AuthFailed>();
+
+  readLine(text: string, stamp: string, out: Observation[]): void {
+    const line = readNetfilterLine(text);
+    if (!this.#isOurs(text, line)) return;
+    for (const sign of line.signs) this.#noteSign(sign, stamp);
+    for (const statement of line.statements) this.#say(statement, atOf(stamp), out);
+  }
+
+  endChunk(): void {
+    this.#completable.clear();
+  }
+
+  /** Whether the line is a message of netfilter's own, as far as the lines before it can tell. */
+  #isOurs(text: string, line: NetfilterLine): boolean {
+    if (line.prefixed) this.#prefixed = true;
+    else if (this.#openLines > 0) {
+      this.#openLines = text.endsWith(')') ? 0 : this.#openLines - 1;
+      return false;
+    } else if (this.#prefixed) {
+      // An older release put in place of a newer one begins with this line.
+      if (!line.signs.some(({ sign }) => sign === 'started')) return false;
+      this.#prefixed = false;
+    }
+    this.#openLines = line.open && text.length < LONGEST_LINE ? OPEN_LINES : 0;
+    return true;
+  }
+
+  #noteSign(sign: LifeSign, stamp: string): void {
+    switch (sign.sign) {
+      case 'started':
+        this.#starting = true;
+        this.#clearingUntil = 0;
+        break;
+      case 'trouble':
+        this.#trouble = sign.cause;
+        break;
+      case 'counted':
+        this.#joinFailure(sign.network);
+        break;
+      case 'cleared':
+        this.#clearingUntil = atOf(stamp) + CLEAR_LASTS_MS;
+        break;
+      case 'clear-completed':
+        this.#clearingUntil = 0;
+        break;
+    }
+  }
+
+  #say(statement: Statement, at: number, out: Observation[]): void {
+    switch (statement.kind) {
+      case 'auth-failed': {
+        const failure: AuthFailed = { ...statement, at };
+        this.#remember(failure);
+        out.push(failure);
+        return;
+      }
+      case 'banned': {
+        const cause = this.#joinFailure(statement.network);
+        out.push({
+          ...statement,
+          at,
+          ...(cause?.service && { service: cause.service }),
+          ...(cause?.rule && { rule: cause.rule }),
+          ...(cause?.claimed && { claimed: true }),
+        });
+        return;
+      }
+      case 'cleared':
+        out.push({ ...statement, at, reason: this.#takeClearReason() } satisfies Cleared);
+        return;
+      case 'unbanned':
+        // After a clear, netfilter names every network it ever counted, banned or not.
+        if (at < this.#clearingUntil) return;
+        out.push({ ...statement, at });
+        return;
+      default:
+        out.push({ ...statement, at } as Observation);
+    }
+  }
+
+  #takeClearReason(): string {
+    const reason = this.#starting ? 'netfilter restarted' : 'netfilter was stopped';
+    const trouble = this.#starting ? this.#trouble : undefined;
+    this.#starting = false;
+    this.#trouble = undefined;
+    return trouble === undefined ? reason : `${reason}: ${trouble}`;
+  }
+
+  #remember(failure: AuthFailed): void {
+    this.#failures.push(failure);
+    this.#completable.add(failure);
+    const dropped = this.#failures.length > REMEMBERED_FAILURES ? this.#failures.shift() : undefined;
+    if (dropped !== undefined) this.#completable.delete(dropped);
+  }
+
+  /** The last failure from inside the network; it learns which network it was counted for, if it can still be told. */
+  #joinFailure(network: Network): AuthFailed | undefined {
+    const failure = this.#failures.findLast(({ ip }) => isInside(network, ip));
+    if (failure !== undefined && this.#completable.has(failure)) failure.network = network;
+    return failure;
+  }
+}
+
+function isInside(network: Network, ip: Ip): boolean {
+  return network.startsWith(`${ip}/`) || networkContains(network, ip);
+}

@@ -1,0 +1,97 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  addressKey,
+  hostOf,
+  type Ip,
+  networkContains,
+  networkOf,
+  networkRange,
+  parseIp,
+  parseNetwork,
+} from '../../src/core/network.ts';
+
+describe('parseNetwork', () => {
+  it.each([
+    ['185.36.81.23', '185.36.81.23/32'],
+    ['185.36.81.23/32', '185.36.81.23/32'],
+    ['193.56.28.77/24', '193.56.28.0/24'],
+    ['10.255.1.2/9', '10.128.0.0/9'],
+    ['0.0.0.0/0', '0.0.0.0/0'],
+    ['2A01:04f8:c17:b8f:0:0:0:2', '2a01:4f8:c17:b8f::2/128'],
+    ['2a01:4f8:c17:b8f::2/64', '2a01:4f8:c17:b8f::/64'],
+    ['::ffff:5.188.206.14', '5.188.206.14/32'],
+    ['::ffff:5.188.206.14/120', '5.188.206.0/24'],
+    ['::ffff:5bc:ce0e/128', '5.188.206.14/32'],
+    ['::/0', '::/0'],
+  ])('reads %s as %s', (text, network) => {
+    expect(parseNetwork(text)).toBe(network);
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['a name', 'not-an-ip'],
+    ['a short address', '1.2'],
+    ['an octal part', '010.0.0.1'],
+    ['a hexadecimal part', '0x7f.0.0.1'],
+    ['a number', '3232235777'],
+    ['a part that is too large', '1.2.3.256'],
+    ['a prefix that is too long', '1.2.3.4/33'],
+    ['a prefix that is too long for IPv6', '2001:db8::/129'],
+    ['an empty prefix', '1.2.3.4/'],
+    ['a signed prefix', '1.2.3.4/+8'],
+    ['a port', '1.2.3.4:25'],
+    ['a zone', 'fe80::1%eth0'],
+    ['a blank in front', ' 1.2.3.4'],
+    ['a line end', '1.2.3.4\n'],
+    ['two addresses', '1.2.3.4 5.6.7.8'],
+    ['a very long text', '1'.repeat(100_000)],
+  ])('refuses %s', (_what, text) => {
+    expect(parseNetwork(text)).toBeUndefined();
+  });
+
+  it('is canonical: reading its own output changes nothing', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), fc.nat(128), (address, bits) => {
+        const network = parseNetwork(`${address}/${Math.min(bits, address.includes(':') ? 128 : 32)}`);
+        if (network !== undefined) expect(parseNetwork(network)).toBe(network);
+      }),
+    );
+  });
+
+  it('never throws', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 80 }), (text) => {
+        parseNetwork(text);
+        parseIp(text);
+      }),
+    );
+  });
+});
+
+describe('ranges', () => {
+  it.each([
+    ['193.56.28.0/24', '193.56.28.0', '193.56.28.255'],
+    ['2a01:4f8:c17:b8f::/64', '2a01:4f8:c17:b8f::', '2a01:4f8:c17:b8f:ffff:ffff:ffff:ffff'],
+    ['10.128.0.0/9', '10.128.0.0', '10.255.255.255'],
+    ['1.2.3.4/32', '1.2.3.4', '1.2.3.4'],
+  ])('%s spans %s to %s', (network, first, last) => {
+    const range = networkRange(parseNetwork(network) as never);
+    expect(range.first).toEqual(addressKey(first as Ip));
+    expect(range.last).toEqual(addressKey(last as Ip));
+  });
+
+  it('hold what is inside and nothing else', () => {
+    const network = parseNetwork('193.56.28.0/24') as never;
+    expect(networkContains(network, '193.56.28.0' as Ip)).toBe(true);
+    expect(networkContains(network, '193.56.28.255' as Ip)).toBe(true);
+    expect(networkContains(network, '193.56.29.0' as Ip)).toBe(false);
+    expect(networkContains(network, '193.56.27.255' as Ip)).toBe(false);
+    expect(networkContains(parseNetwork('::/0') as never, '2001:db8::1' as Ip)).toBe(true);
+  });
+
+  it('of one host lead back to the host', () => {
+    expect(hostOf(networkOf('2001:db8::1' as Ip))).toBe('2001:db8::1');
+    expect(hostOf(parseNetwork('193.56.28.0/24') as never)).toBeUndefined();
+  });
+});

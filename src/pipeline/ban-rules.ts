@@ -18,6 +18,14 @@ export function decideEnd(ban: Pick<BanRecord, 'until' | 'permanent'>, at: numbe
 }
 
 /**
+ * Whether an entry of the state can be a ban that has just begun. Entries that others left there, without a time or with
+ * one long gone, stay for ever: netfilter does not act on them.
+ */
+export function isCredible(until: number | undefined, now: number): boolean {
+  return until !== undefined && until > now - 6 * PURGE_TICK_MS;
+}
+
+/**
  * Whether a standing ban that the state shows is only the afterimage of one that has just ended: the hash is read
  * while netfilter is still emptying it. A new ban of the same network has a new `until`.
  */

@@ -2,7 +2,7 @@ import type { Network } from '../core/network.ts';
 import type { Observation } from '../core/observation.ts';
 import type { Snapshot } from '../core/watcher.ts';
 import type { BanRecord } from '../ledger/bans.ts';
-import { decideEnd, isEcho, mayBeOver } from './ban-rules.ts';
+import { decideEnd, isCredible, isEcho, mayBeOver } from './ban-rules.ts';
 import type { Folding } from './folding.ts';
 
 /** What the server's own state says of one network: it stands. */
@@ -81,7 +81,9 @@ function newStanding(
   until: number | undefined,
   isFirst: boolean,
 ): BanRecord | undefined {
-  if (isEcho(fold.ledger.bans.lastEnded(jail, network), until, fold.now)) return undefined;
+  if (!isCredible(until, fold.now) || isEcho(fold.ledger.bans.lastEnded(jail, network), until, fold.now)) {
+    return undefined;
+  }
   return fold.ledger.bans.add({
     jail,
     network,

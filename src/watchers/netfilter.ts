@@ -8,9 +8,6 @@ import { type LifeSign, type NetfilterLine, parseNetfilterLine, readNetfilterLin
 /** How many failures are remembered for the ban or the count that follows them; they are adjacent but for a shutdown. */
 const REMEMBERED_FAILURES = 16;
 
-/** Longest that `Unbanning` lines after a clear are taken as part of it. */
-const CLEAR_LASTS_MS = 60_000;
-
 /** Longest name with line breaks that is followed. */
 const OPEN_LINES = 64;
 
@@ -53,7 +50,6 @@ class NetfilterReader implements LineReader {
   #openLines = 0;
   #starting = false;
   #trouble: string | undefined;
-  #clearingUntil = 0;
   /** The last failures, the newest last. */
   readonly #failures: AuthFailed[] = [];
   /** Those of them that are not yet handed out, and so may still be completed. */
@@ -62,7 +58,7 @@ class NetfilterReader implements LineReader {
   readLine(text: string, stamp: string, out: Observation[]): void {
     const line = readNetfilterLine(text);
     if (!this.#isOurs(text, line)) return;
-    for (const sign of line.signs) this.#noteSign(sign, stamp);
+    for (const sign of line.signs) this.#noteSign(sign);
     for (const statement of line.statements) this.#say(statement, atOf(stamp), out);
   }
 
@@ -85,23 +81,16 @@ class NetfilterReader implements LineReader {
     return true;
   }
 
-  #noteSign(sign: LifeSign, stamp: string): void {
+  #noteSign(sign: LifeSign): void {
     switch (sign.sign) {
       case 'started':
         this.#starting = true;
-        this.#clearingUntil = 0;
         break;
       case 'trouble':
         this.#trouble = sign.cause;
         break;
       case 'counted':
         this.#joinFailure(sign.network);
-        break;
-      case 'cleared':
-        this.#clearingUntil = atOf(stamp) + CLEAR_LASTS_MS;
-        break;
-      case 'clear-completed':
-        this.#clearingUntil = 0;
         break;
     }
   }
@@ -127,11 +116,6 @@ class NetfilterReader implements LineReader {
       }
       case 'cleared':
         out.push({ ...statement, at, reason: this.#takeClearReason() } satisfies Cleared);
-        return;
-      case 'unbanned':
-        // After a clear, netfilter names every network it ever counted, banned or not.
-        if (at < this.#clearingUntil) return;
-        out.push({ ...statement, at });
         return;
       default:
         out.push({ ...statement, at } as Observation);

@@ -68,11 +68,12 @@ class NetfilterReader implements LineReader {
 
   /** Whether the line is a message of netfilter's own, as far as the lines before it can tell. */
   #isOurs(text: string, line: NetfilterLine): boolean {
-    if (line.prefixed) this.#prefixed = true;
-    else if (this.#openLines > 0) {
+    if (this.#openLines > 0 && !(line.prefixed && this.#prefixed)) {
       this.#openLines = text.endsWith(')') ? 0 : this.#openLines - 1;
       return false;
-    } else if (this.#prefixed) {
+    }
+    if (line.prefixed) this.#prefixed = true;
+    else if (this.#prefixed) {
       // An older release put in place of a newer one begins with this line.
       if (!line.signs.some(({ sign }) => sign === 'started')) return false;
       this.#prefixed = false;

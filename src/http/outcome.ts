@@ -1,0 +1,38 @@
+import { PermanentError, TransientError } from '../core/errors.ts';
+import type { HttpResponse } from '../core/http.ts';
+import { safeText } from '../core/text.ts';
+
+/** What may work later; https://www.rfc-editor.org/rfc/rfc9110#section-15 and, for 429, RFC 6585. */
+const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** A far side that asks for more is asked again sooner. */
+const LONGEST_RETRY_AFTER_MS = 3_600_000;
+
+/**
+ * Returns if the answer is 2xx. Throws `TransientError`, with the wait that was asked for, or `PermanentError`; the
+ * message has the status and the front of the body, never the address.
+ */
+export function requireAccepted(response: HttpResponse, now: number, retryAfterMs?: number): void {
+  const { status, body, headers } = response;
+  if (status >= 200 && status < 300) return;
+  const detail = safeText(body.startsWith('<') ? '' : body, 200);
+  const message = `HTTP ${status}${detail === '' ? '' : `: ${detail}`}`;
+  if (TRANSIENT.has(status)) {
+    const asked = Math.max(parseRetryAfter(headers['retry-after'], now) ?? 0, retryAfterMs ?? 0);
+    throw new TransientError(message, {
+      retryAfterMs: asked > 0 ? Math.min(asked, LONGEST_RETRY_AFTER_MS) : undefined,
+    });
+  }
+  if (status >= 300 && status < 400) {
+    throw new PermanentError(`HTTP ${status}: the address redirects elsewhere; configure the final address`);
+  }
+  throw new PermanentError(message);
+}
+
+/** Seconds, also with a fraction as some services send them, or an HTTP date; in milliseconds from now. */
+export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined;
+  const text = value.trim();
+  if (/^\d{1,9}(\.\d{1,9})?$/.test(text)) return Math.ceil(Number(text) * 1000);
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}

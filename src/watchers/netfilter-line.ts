@@ -10,10 +10,7 @@ import { accountOf, evidenceOf } from './redact.ts';
  */
 
 /** What a line tells of the life of netfilter itself. */
-export type LifeSign =
-  | { sign: 'started' | 'cleared' | 'clear-completed' }
-  | { sign: 'trouble'; cause: string }
-  | { sign: 'counted'; network: Network };
+export type LifeSign = { sign: 'started' } | { sign: 'trouble'; cause: string } | { sign: 'counted'; network: Network };
 
 export interface NetfilterLine {
   /** Whether it has today's prefix with time and level. */
@@ -53,7 +50,6 @@ const FIXED: readonly FixedMessage[] = [
   fixed('CRIT', `Blacklisting host/network (${NETWORK})`, ([, net]) => listed('denylisted', net)),
   fixed('INFO', '(?:Clearing all|Cleaning previously cached) bans', () => ({
     statement: { kind: 'cleared', jail: 'netfilter' },
-    sign: { sign: 'cleared' },
   })),
   fixed('WARN', `\\d{1,9} more attempts (?:in the next \\d{1,12} seconds )?until (${NETWORK}) is banned`, ([, net]) => {
     const network = parseNetwork(net ?? '');
@@ -64,7 +60,7 @@ const FIXED: readonly FixedMessage[] = [
   fixed('INFO', '(?:Allow|Deny|White|Black)list was changed, it has \\d{1,9} entries'),
   fixed('INFO', '(?:Watching|Subscribing to) Redis channel F2B_CHANNEL'),
   fixed('INFO', 'Using (?:NF|IP)Tables backend', () => ({ sign: { sign: 'started' } })),
-  fixed('INFO', 'Clear completed: ip6?', () => ({ sign: { sign: 'clear-completed' } })),
+  fixed('INFO', 'Clear completed: ip6?'),
   fixed('INFO', 'Initializing mailcow netfilter chain'),
   fixed('INFO', 'MAILCOW ip6? chain created successfully\\.'),
   fixed('INFO', '(?:Setting|Skipping) MAILCOW isolation'),
@@ -176,20 +172,18 @@ function closeParenthesis(quoted: string): { text: string; open: boolean } {
   if (quoted.endsWith(')')) return { text: quoted.slice(0, -1), open: false };
   const close = quoted.lastIndexOf(')');
   if (close >= 0) {
-    const { signs, statements } = readFixedOnly(quoted.slice(close + 1));
-    if (signs + statements > 0) return { text: quoted.slice(0, close), open: false };
+    if (isFixed(quoted.slice(close + 1))) return { text: quoted.slice(0, close), open: false };
   }
   return { text: quoted, open: true };
 }
 
-function readFixedOnly(text: string): { signs: number; statements: number } {
-  const line: NetfilterLine = { prefixed: false, statements: [], signs: [], open: false };
+/** Whether the text is one whole message without anything of a client's in it. */
+function isFixed(text: string): boolean {
   PREFIX.lastIndex = 0;
   const prefix = PREFIX.exec(text);
+  const line: NetfilterLine = { prefixed: false, statements: [], signs: [], open: false };
   const end = readFixed(text, prefix?.[0].length ?? 0, prefix?.[1] as Level | undefined, line, () => '');
-  return end === text.length
-    ? { signs: line.signs.length, statements: line.statements.length }
-    : { signs: 0, statements: 0 };
+  return end === text.length;
 }
 
 /** A cheap look before the patterns: a time or address, or the first letter of a message. */

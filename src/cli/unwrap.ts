@@ -1,0 +1,87 @@
+/**
+ * Log lines as people paste them: what terminals, Docker, Redis and mailcow's UI put around a line is taken off again.
+ * This is for `explain` alone; a live watcher takes a line only as its program wrote it.
+ */
+
+/** Longest JSON that is looked into. */
+const LONGEST_JSON = 262_144;
+
+/** Wrappings one inside the other: compose, a stamp, JSON in it. */
+const DEEPEST = 5;
+
+const COLOUR = String.raw`(?:\u001b\[[0-9;]{0,16}m)*`;
+
+/** `netfilter-mailcow-1  | `, with the colours that compose gives it. */
+const COMPOSE = new RegExp(`^${COLOUR}[\\w.-]{1,128} {0,80}\\|(?: |$)${COLOUR} ?${COLOUR}`);
+
+/** `docker logs -t`, and the arrival time in seconds that recordings have. */
+const STAMP = /^(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)|\d{10}\.\d{1,9}) /;
+
+/** Docker's syslog driver writes a container's id or name where the program's name belongs. */
+const SYSLOG_DRIVER =
+  /^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) [\w.:-]{1,255} (?:docker\/)?(?:[0-9a-f]{12,64}|[\w.-]{0,64}netfilter[\w.-]{0,64})(?:\[\d{1,10}\])?: /;
+
+/** A row of the log page in mailcow's UI, in the browser's way to write a date. */
+const UI_ROW =
+  /^\d{1,4}[./-]\d{1,2}[./-]\d{1,4},? \d{1,2}:\d\d:\d\d(?:[ \u202f][AaPp]\.?[Mm]\.?)?(?: ?\| ?|\t)(crit|warn|info)(?: ?\| ?|\t)/;
+
+/** `1) "{\"time\": …}"` of redis-cli. */
+const REDIS_CLI = /^ {0,6}\d{1,6}\) (?=")/;
+
+/**
+ * What the line may be under its wrappings, the line itself first and the innermost last. A message whose level or
+ * program stood beside it is given back the front that its program writes, so that a parser can hold it against them.
+ */
+export function unwrapLine(line: string): string[] {
+  const texts = [line];
+  for (let text = line; texts.length <= DEEPEST; ) {
+    const inner = unwrapOnce(text);
+    if (inner === undefined || inner.length === 0) break;
+    texts.push(...inner);
+    text = inner[0] as string;
+  }
+  return texts;
+}
+
+function unwrapOnce(text: string): string[] | undefined {
+  for (const front of [STAMP, SYSLOG_DRIVER, COMPOSE, REDIS_CLI]) {
+    const match = front.exec(text);
+    if (match !== null) return [text.slice(match[0].length)];
+  }
+  const row = UI_ROW.exec(text);
+  if (row !== null) return [withLevel(row[1], text.slice(row[0].length))];
+  return text.startsWith('{') || text.startsWith('"') ? unwrapJson(text) : undefined;
+}
+
+function unwrapJson(text: string): string[] | undefined {
+  const value = parseJson(text);
+  if (typeof value === 'string') return [value];
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { log, message, priority, program } = value as Record<string, unknown>;
+  if (typeof log === 'string') return [withoutLineEnd(log)];
+  if (typeof message !== 'string') return undefined;
+  const said = withoutLineEnd(message);
+  // syslog-ng writes its records with the program, netfilter without.
+  if (typeof program === 'string' && /^[\w./-]{1,64}$/.test(program))
+    return [`Jan  1 00:00:00 host ${program}[0]: ${said}`];
+  return program === undefined ? [withLevel(priority, said)] : undefined;
+}
+
+function parseJson(text: string): unknown {
+  if (text.length > LONGEST_JSON) return undefined;
+  try {
+    return JSON.parse(text.replace(/,\s{0,8}$/, ''));
+  } catch {
+    return undefined;
+  }
+}
+
+/** netfilter's message with the level it was logged at, as today's log has it; of other levels nothing is known. */
+function withLevel(level: unknown, message: string): string {
+  const known = typeof level === 'string' && /^(?:crit|warn|info)$/.test(level);
+  return known ? `1970-01-01 00:00:00 ${level.toUpperCase()}: ${message}` : '';
+}
+
+function withoutLineEnd(text: string): string {
+  return text.replace(/\r?\n$/, '');
+}

@@ -1,6 +1,6 @@
-import { PermanentError, TransientError } from '../core/errors.ts';
-import type { HttpResponse } from '../core/http.ts';
-import { safeText } from '../core/text.ts';
+import { PermanentError, TransientError } from './errors.ts';
+import type { HttpResponse } from './http.ts';
+import { safeText } from './text.ts';
 
 /** What may work later; https://www.rfc-editor.org/rfc/rfc9110#section-15 and, for 429, RFC 6585. */
 const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);

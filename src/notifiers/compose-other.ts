@@ -1,0 +1,87 @@
+import type { BanEvent } from '../core/event.ts';
+import { formatDuration, plural } from '../core/text.ts';
+import { joinLines, type Line, type Message } from './message.ts';
+
+/** An event that is not about one ban. */
+export type OtherEvent = Exclude<BanEvent, { ban: unknown }>;
+
+/** A message about anything but one ban. */
+export function composeOther(event: OtherEvent): Message {
+  const message = describeOther(event);
+  return {
+    facts: [],
+    notes: [],
+    items: [],
+    evidence: [],
+    footer: event.host,
+    at: Date.parse(event.at),
+    ...message,
+    title: [...(event.test ? ['Test: '] : []), ...message.title],
+  };
+}
+
+function networks(list: readonly string[], count: number): Line[] {
+  if (list.length === 0) return [];
+  const more = count > list.length ? [[plural(count - list.length, 'other')]] : [];
+  return [joinLines([...list.map((network): Line => [{ code: network }]), ...more])];
+}
+
+type Told = Pick<Message, 'tone' | 'title' | 'lead'> & Partial<Message>;
+
+function describeOther(event: OtherEvent): Told {
+  switch (event.type) {
+    case 'bans.cleared': {
+      const { count, reason, jail } = event.cleared;
+      return {
+        tone: 'cleared',
+        title: [`${plural(count, 'ban')} dropped at once`],
+        lead: [[`Every ban of ${jail} is gone${reason === undefined ? '' : `: ${reason}`}.`]],
+        facts: [{ label: 'Networks', value: networks(event.cleared.networks, count).flat() }],
+      };
+    }
+    case 'bans.adopted': {
+      const { count, denylisted, source } = event.adopted;
+      const denied = denylisted > 0 ? ` and ${plural(denylisted, 'denylist entry', 'denylist entries')}` : '';
+      return {
+        tone: 'quiet',
+        title: [`Watching, with ${plural(count, 'ban')} standing`],
+        lead: [[`This is the first look at ${source}: ${plural(count, 'ban')}${denied} were there before.`]],
+        facts: count > 0 ? [{ label: 'Networks', value: networks(event.adopted.networks, count).flat() }] : [],
+      };
+    }
+    case 'denylist.added':
+      return {
+        tone: 'denied',
+        title: ['Denylisted ', { code: event.denylist.network }],
+        lead: [['It is refused until a person removes it from the denylist.']],
+      };
+    case 'denylist.removed':
+      return { tone: 'end', title: ['No longer denylisted: ', { code: event.denylist.network }], lead: [] };
+    case 'source.down': {
+      const { name, reason, since } = event.source;
+      return {
+        tone: 'trouble',
+        title: [`${name} cannot be watched`],
+        lead: [[{ code: reason }], ['Bans may go untold until it is back; what can be caught up then, will be.']],
+        facts: [{ label: 'Last well', value: [{ time: Date.parse(since), as: 'moment' }] }],
+      };
+    }
+    case 'source.up': {
+      const { name, reason, since, caught_up } = event.source;
+      const lasted = formatDuration(Date.parse(event.at) - Date.parse(since));
+      const caught = caught_up === undefined ? '' : `, ${plural(caught_up, 'line')} caught up`;
+      return {
+        tone: 'recovered',
+        title: [`${name} is watched again`],
+        lead: [[`It was away for ${lasted}${caught}.`]],
+        facts: [{ label: 'Reason', value: [{ code: reason }] }],
+      };
+    }
+  }
+}
+
+/** An event in one line, for a list. */
+export function eventLine(event: OtherEvent): Line {
+  const { title, lead } = describeOther(event);
+  return [...title, ...(lead[0] === undefined ? [] : [' — ', ...lead[0]])];
+}

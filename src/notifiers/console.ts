@@ -1,0 +1,78 @@
+import { styleText } from 'node:util';
+import { z } from 'zod';
+import { TransientError } from '../core/errors.ts';
+import type { NotifierDefinition } from '../core/notifier.ts';
+import { sanitizeLine } from '../core/text.ts';
+import { composeMessage } from './compose.ts';
+import { ICONS, type Line, type Message, plainLine, type Tone } from './message.ts';
+
+const Options = z.object({
+  colours: z.enum(['auto', 'always', 'never']).default('auto').describe('`auto`: on a terminal only'),
+});
+
+type Style = Parameters<typeof styleText>[0];
+
+const STYLES: Record<Tone, Style> = {
+  own: ['bold', 'magenta'],
+  ban: ['bold', 'red'],
+  end: ['bold', 'green'],
+  cleared: ['bold', 'yellow'],
+  denied: ['bold', 'inverse'],
+  trouble: ['bold', 'yellow'],
+  recovered: ['bold', 'green'],
+  quiet: ['bold', 'gray'],
+};
+
+/** A person's terminal, or the container's log. */
+export const consoleNotifier: NotifierDefinition<typeof Options> = {
+  type: 'console',
+  summary: 'The terminal, or the log of the container',
+  options: Options,
+  pace: { groupIntervalMs: 0, maxEvents: 100 },
+  create: ({ colours }, { stdout }) => ({
+    async notify({ events }) {
+      const isTerminal = 'isTTY' in stdout && stdout.isTTY === true;
+      const paint = colours === 'always' || (colours === 'auto' && isTerminal);
+      const text = events.map((event) => renderConsole(composeMessage([event]), paint)).join('');
+      await write(stdout, text);
+    },
+  }),
+};
+
+function write(stdout: NodeJS.WritableStream, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stdout.write(text, (error) => {
+      if (error) reject(new TransientError('the terminal cannot be written to', { cause: error }));
+      else resolve();
+    });
+  });
+}
+
+/** A message as lines of text, with a blank line behind. */
+export function renderConsole(message: Message, paint: boolean): string {
+  const style = (as: Style, text: string) => (paint ? styleText(as, text, { validateStream: false }) : text);
+  const show = (line: Line) =>
+    line
+      .map((part) =>
+        typeof part === 'object' && 'code' in part ? style('cyan', safe(part.code)) : safe(plainLine([part])),
+      )
+      .join('');
+  const width = Math.max(0, ...message.facts.map((fact) => fact.label.length));
+  const lines = [
+    `${ICONS[message.tone]} ${style(STYLES[message.tone], safe(plainLine(message.title)))}`,
+    ...message.lead.map((line) => `   ${show(line)}`),
+    ...message.facts.map(({ label, value }) => `   ${style('dim', label.padEnd(width))}  ${show(value)}`),
+    ...message.notes.map((note) => `   ${style('yellow', `⚠ ${safe(plainLine(note))}`)}`),
+    ...message.items.map((item) => `   • ${show(item)}`),
+    ...message.evidence.map((line) => style('dim', `   │ ${safe(line)}`)),
+    style('dim', `   ${safe(message.footer)}`),
+  ];
+  return `${lines.join('\n')}\n\n`;
+}
+
+/** Keeps the blanks at the ends: a part is a piece of a line. */
+function safe(text: string): string {
+  const [, front = '', back = ''] = /^(\s?).*?(\s?)$/s.exec(text) ?? [];
+  const middle = sanitizeLine(text);
+  return middle === '' ? front && ' ' : `${front && ' '}${middle}${back && ' '}`;
+}

@@ -1,0 +1,183 @@
+import { z } from 'zod';
+import { TransientError } from '../core/errors.ts';
+import type { HttpResponse } from '../core/http.ts';
+import { requireAccepted } from '../core/http-outcome.ts';
+import type { NotifierDefinition } from '../core/notifier.ts';
+import { secretUrl } from '../core/options.ts';
+import { Secret } from '../core/secret.ts';
+import { cutText } from '../core/text.ts';
+import { composeMessage } from './compose.ts';
+import { COLOURS, ICONS, type Line, type Message } from './message.ts';
+
+/** https://docs.discord.com/developers/resources/message#embed-object-embed-limits */
+const TITLE = 256;
+const DESCRIPTION = 4_096;
+const FIELDS = 25;
+const FIELD_NAME = 256;
+const FIELD_VALUE = 1_024;
+const FOOTER = 2_048;
+/** Title, description, fields and footer of all embeds together. */
+const EMBEDS_TOTAL = 6_000;
+/** Our own bound of one piece of foreign text. */
+const CODE_TEXT = 200;
+
+const Options = z.object({
+  url: secretUrl().describe('Webhook, https://discord.com/api/webhooks/…'),
+});
+
+/** Discord by a webhook: https://docs.discord.com/developers/resources/webhook#execute-webhook */
+export const discordNotifier: NotifierDefinition<typeof Options> = {
+  type: 'discord',
+  summary: 'A Discord channel, by a webhook',
+  options: Options,
+  // About 30 messages a minute and channel are let through; the headers say so as it happens.
+  pace: { groupIntervalMs: 15_000, maxEvents: 2_500 },
+  create: ({ url }, { http, clock }) => {
+    const target = waiting(url);
+    let resumeAt = 0;
+    return {
+      async notify(delivery, signal) {
+        if (clock.now() < resumeAt) {
+          throw new TransientError('Discord asked to wait', { retryAfterMs: resumeAt - clock.now() });
+        }
+        const response = await http.send(
+          {
+            url: target,
+            headers: { 'content-type': 'application/json', 'webhook-id': delivery.id },
+            body: JSON.stringify(renderDiscord(composeMessage(delivery.events))),
+          },
+          signal,
+        );
+        resumeAt = clock.now() + bucketWaitMs(response);
+        requireAccepted(response, clock.now(), bodyWaitMs(response));
+      },
+    };
+  },
+};
+
+/** With `wait` an answer comes after the message was stored, and says so if it was not. */
+function waiting(url: Secret): Secret {
+  const target = new URL(url.reveal());
+  target.searchParams.set('wait', 'true');
+  return new Secret(target.href);
+}
+
+/** An empty bucket is full again after this many seconds, with a fraction. */
+function bucketWaitMs({ headers }: HttpResponse): number {
+  if (headers['x-ratelimit-remaining'] !== '0') return 0;
+  const seconds = Number(headers['x-ratelimit-reset-after']);
+  return Number.isFinite(seconds) && seconds > 0 ? Math.min(Math.ceil(seconds * 1000), 60_000) : 0;
+}
+
+/** https://docs.discord.com/developers/topics/rate-limits#exceeding-a-rate-limit: seconds, with a fraction. */
+function bodyWaitMs({ status, body }: HttpResponse): number | undefined {
+  if (status !== 429) return undefined;
+  const answer = z.object({ retry_after: z.number().nonnegative() }).safeParse(parseJson(body));
+  return answer.success ? Math.ceil(answer.data.retry_after * 1000) : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A message as the body of a webhook call. */
+export function renderDiscord(message: Message) {
+  const budget = createBudget(EMBEDS_TOTAL);
+  const title = budget.take(fitLine([`${ICONS[message.tone]} `, ...message.title], TITLE));
+  const footer = budget.take(cutText(message.footer || 'cowbell', Math.min(FOOTER, 256)));
+  const evidence = message.evidence.length === 0 ? '' : codeBlock(message.evidence, 1_500);
+  const lines = [
+    ...message.lead,
+    ...message.notes.map((note): Line => ['⚠ ', ...note]),
+    ...message.items.map((item): Line => ['- ', ...item]),
+  ].map(renderLine);
+  const text = joinUpTo(lines, DESCRIPTION - evidence.length - 1);
+  const description = budget.take([text, evidence].filter((part) => part !== '').join('\n'));
+  const fields = [];
+  for (const { label, value } of message.facts.slice(0, FIELDS)) {
+    const name = cutText(escapeMarkdown(label), FIELD_NAME);
+    const shown = fitLine(value, FIELD_VALUE);
+    if (shown === '' || !budget.has(name.length + shown.length)) continue;
+    fields.push({ name: budget.take(name), value: budget.take(shown), inline: shown.length <= 40 });
+  }
+  return {
+    // https://docs.discord.com/developers/resources/message#allowed-mentions-object: nothing in it may call anyone.
+    allowed_mentions: { parse: [] },
+    embeds: [
+      {
+        title,
+        ...(description !== '' && { description }),
+        color: COLOURS[message.tone],
+        ...(fields.length > 0 && { fields }),
+        footer: { text: footer },
+        timestamp: new Date(message.at).toISOString(),
+      },
+    ],
+  };
+}
+
+function createBudget(total: number) {
+  let left = total;
+  return {
+    has: (length: number) => length <= left,
+    take(text: string): string {
+      left -= text.length;
+      return text;
+    },
+  };
+}
+
+/** Backslashes in front of all that Discord's Markdown, its mentions, emojis and links are made of. */
+export function escapeMarkdown(text: string): string {
+  return text.replace(/[\\`*_~|<>@#:[\]]/g, '\\$&');
+}
+
+/** Nothing acts inside a code span but the backticks that end it. */
+function codeSpan(text: string): string {
+  return text === '' ? '' : `\`${cutText(text, CODE_TEXT).replaceAll('`', 'ˋ')}\``;
+}
+
+function codeBlock(lines: readonly string[], limit: number): string {
+  const text = joinUpTo(
+    lines.map((line) => cutText(line.replaceAll('`', 'ˋ'), 400)),
+    limit - 8,
+  );
+  return `\`\`\`\n${text}\n\`\`\``;
+}
+
+function renderLine(line: Line): string {
+  return line
+    .map((part) => {
+      if (typeof part === 'string') return escapeMarkdown(part);
+      if ('code' in part) return codeSpan(part.code);
+      // https://docs.discord.com/developers/reference#message-formatting-timestamp-styles
+      const seconds = Math.floor(part.time / 1000);
+      return part.as === 'distance' ? ` (<t:${seconds}:R>)` : `<t:${seconds}:f>`;
+    })
+    .join('');
+}
+
+/** As many parts as fit whole: a code span that is cut in two would not end. */
+function fitLine(line: Line, limit: number): string {
+  const parts = [...line];
+  let text = renderLine(parts);
+  while (text.length > limit && parts.length > 0) {
+    parts.pop();
+    text = `${renderLine(parts)}…`;
+  }
+  return text;
+}
+
+function joinUpTo(lines: readonly string[], limit: number): string {
+  let text = '';
+  for (const line of lines) {
+    const longer = text === '' ? line : `${text}\n${line}`;
+    if (longer.length > limit - 2) return text === '' ? '' : `${text}\n…`;
+    text = longer;
+  }
+  return text;
+}

@@ -1,0 +1,85 @@
+/**
+ * A message before it is made for one service: what it says, in parts whose kind decides how a service must escape them.
+ * All text has been sanitised by whoever stored it; nothing is escaped yet.
+ */
+
+/** A piece of a line. */
+export type Part =
+  /** Our own words. */
+  | string
+  /** Text that a stranger may have written, or an address: shown so that nothing in it can act. */
+  | { code: string }
+  /**
+   * A moment, in ms since the epoch: shown in the reader's time zone where the service can. A distance is added to a
+   * moment, ` (in 30 minutes)`, where the service keeps it up to date.
+   */
+  | { time: number; as: 'moment' | 'distance' };
+
+export type Line = readonly Part[];
+
+/** What a message is, at a glance: it decides colour and icon. */
+export type Tone = 'own' | 'ban' | 'end' | 'cleared' | 'denied' | 'trouble' | 'recovered' | 'quiet';
+
+export interface Message {
+  tone: Tone;
+  title: Line;
+  /** Who, why, how long: the lines that a person reads first. */
+  lead: readonly Line[];
+  facts: readonly { label: string; value: Line }[];
+  /** What to bear in mind: it was late, it is only the log's word. */
+  notes: readonly Line[];
+  /** A list, as in a message about many events. */
+  items: readonly Line[];
+  /** Log lines. */
+  evidence: readonly string[];
+  footer: string;
+  /** When the last of it happened, ms since the epoch. */
+  at: number;
+}
+
+export const ICONS: Record<Tone, string> = {
+  own: '🚨',
+  ban: '🔔',
+  end: '🔓',
+  cleared: '🧹',
+  denied: '⛔',
+  trouble: '⚠️',
+  recovered: '✅',
+  quiet: 'ℹ️',
+};
+
+/** RGB. */
+export const COLOURS: Record<Tone, number> = {
+  own: 0x8e24aa,
+  ban: 0xd32f2f,
+  end: 0x388e3c,
+  cleared: 0xf57c00,
+  denied: 0x212121,
+  trouble: 0xfbc02d,
+  recovered: 0x00897b,
+  quiet: 0x78909c,
+};
+
+/** A line as plain text: times in UTC. */
+export function plainLine(line: Line): string {
+  return line
+    .map((part) => {
+      if (typeof part === 'string') return part;
+      if ('code' in part) return part.code;
+      return part.as === 'moment' ? plainTime(part.time) : '';
+    })
+    .join('');
+}
+
+/** `2026-11-23 11:18 UTC`. */
+export function plainTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
+/** `a, b and c`, from lines. */
+export function joinLines(lines: readonly Line[], last = ' and '): Line {
+  return lines.flatMap((line, index): Part[] => {
+    if (index === 0) return [...line];
+    return [index === lines.length - 1 ? last : ', ', ...line];
+  });
+}

@@ -1,0 +1,13 @@
+import type { NotifierDefinition } from '../core/notifier.ts';
+import { consoleNotifier } from './console.ts';
+import { discordNotifier } from './discord.ts';
+import { slackNotifier } from './slack.ts';
+import { webhookNotifier } from './webhook.ts';
+
+/** Every kind of notifier: config, JSON Schema, example and contract tests follow from this list. */
+export const notifierDefinitions = [
+  slackNotifier,
+  discordNotifier,
+  webhookNotifier,
+  consoleNotifier,
+] as const satisfies readonly Pick<NotifierDefinition, 'type' | 'summary' | 'options' | 'pace'>[];

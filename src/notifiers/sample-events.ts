@@ -1,0 +1,76 @@
+import { toRfc3339 } from '../core/clock.ts';
+import type { Ban, BanEvent } from '../core/event.ts';
+
+/** One plausible event of each kind, marked as a test: what `ring` sends. Addresses are from RFC 5737 and RFC 3849. */
+export function sampleEvents(host: string, now: number): BanEvent[] {
+  const at = toRfc3339(now);
+  const ban: Ban = {
+    id: 'sample-ban',
+    network: '203.0.113.7/32',
+    jail: 'netfilter',
+    host,
+    started_at: at,
+    until: toRfc3339(now + 1_800_000),
+    repeats: 0,
+    attempts: 10,
+    confirmed: true,
+    services: ['smtp'],
+    rules: ['3'],
+    offenders: [{ ip: '203.0.113.7', attempts: 10 }],
+    accounts: [
+      { name: 'info@example.org', attempts: 7 },
+      { name: 'sales@example.org', attempts: 3 },
+    ],
+    known_users: [],
+    history: { bans: 3, window_days: 7, first_seen_at: toRfc3339(now - 4 * 86_400_000) },
+    sources: ['netfilter', 'redis'],
+    evidence: [
+      'warning: unknown[203.0.113.7]: SASL LOGIN authentication failed: UGFzc3dvcmQ6, sasl_username=info@example.org',
+    ],
+  };
+  const envelope = (id: string) => ({ id: `sample-${id}-${now}`, at, host, test: true });
+  return [
+    { ...envelope('started'), type: 'ban.started', ban },
+    {
+      ...envelope('extended'),
+      type: 'ban.extended',
+      ban: { ...ban, repeats: 4, until: toRfc3339(now + 3_600_000) },
+    },
+    {
+      ...envelope('ended'),
+      type: 'ban.ended',
+      ban: { ...ban, repeats: 4, started_at: toRfc3339(now - 600_000), ended_at: at, end_reason: 'lifted' },
+    },
+    { ...envelope('denied'), type: 'denylist.added', denylist: { network: '198.51.100.0/24', source: 'netfilter' } },
+    {
+      ...envelope('undenied'),
+      type: 'denylist.removed',
+      denylist: { network: '198.51.100.0/24', source: 'netfilter' },
+    },
+    {
+      ...envelope('cleared'),
+      type: 'bans.cleared',
+      cleared: {
+        jail: 'netfilter',
+        count: 2,
+        reason: 'netfilter restarted',
+        networks: ['203.0.113.7/32', '2001:db8::/64'],
+      },
+    },
+    {
+      ...envelope('adopted'),
+      type: 'bans.adopted',
+      adopted: { source: 'redis', count: 1, denylisted: 1, networks: ['203.0.113.7/32'] },
+    },
+    {
+      ...envelope('down'),
+      type: 'source.down',
+      source: { name: 'redis', reason: 'no connection: ECONNREFUSED', since: toRfc3339(now - 30_000) },
+    },
+    {
+      ...envelope('up'),
+      type: 'source.up',
+      source: { name: 'redis', reason: 'no connection: ECONNREFUSED', since: toRfc3339(now - 90_000), caught_up: 12 },
+    },
+  ];
+}

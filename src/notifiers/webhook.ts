@@ -1,0 +1,57 @@
+import { createHmac } from 'node:crypto';
+import { z } from 'zod';
+import { requireAccepted } from '../core/http-outcome.ts';
+import type { NotifierDefinition } from '../core/notifier.ts';
+import { secretText, secretUrl } from '../core/options.ts';
+import type { Secret } from '../core/secret.ts';
+import { toCloudEvent } from './cloud-event.ts';
+
+const Options = z.object({
+  url: secretUrl().describe('Where CloudEvents are sent'),
+  secret: secretText()
+    .optional()
+    .describe('Signs each request as https://www.standardwebhooks.com says; `whsec_` and base64, or any text'),
+  method: z.enum(['POST', 'PUT']).default('POST'),
+  headers: z
+    .record(z.string().regex(/^[\w-]+$/), secretText())
+    .default({})
+    .describe('Further headers, such as `authorization`'),
+});
+
+/** Anything that takes CloudEvents 1.0 by HTTP: one event as an object, several as an array. */
+export const webhookNotifier: NotifierDefinition<typeof Options> = {
+  type: 'webhook',
+  summary: 'Any HTTP receiver: CloudEvents 1.0, signed as Standard Webhooks',
+  options: Options,
+  pace: { groupIntervalMs: 0, maxEvents: 100 },
+  create: ({ url, secret, method, headers }, { http, clock }) => ({
+    async notify({ id, events }, signal) {
+      const isBatch = events.length > 1;
+      const body = JSON.stringify(isBatch ? events.map(toCloudEvent) : events.map(toCloudEvent)[0]);
+      const seconds = String(Math.floor(clock.now() / 1000));
+      const response = await http.send(
+        {
+          url,
+          method,
+          headers: {
+            ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value.reveal()])),
+            'content-type': `application/cloudevents${isBatch ? '-batch' : ''}+json; charset=utf-8`,
+            'webhook-id': id,
+            'webhook-timestamp': seconds,
+            ...(secret !== undefined && { 'webhook-signature': sign(secret, id, seconds, body) }),
+          },
+          body,
+        },
+        signal,
+      );
+      requireAccepted(response, clock.now());
+    },
+  }),
+};
+
+/** https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme */
+function sign(secret: Secret, id: string, seconds: string, body: string): string {
+  const text = secret.reveal();
+  const key = text.startsWith('whsec_') ? Buffer.from(text.slice('whsec_'.length), 'base64') : Buffer.from(text);
+  return `v1,${createHmac('sha256', key).update(`${id}.${seconds}.${body}`).digest('base64')}`;
+}

@@ -12,7 +12,7 @@ const DEEPEST = 5;
 const COLOUR = String.raw`(?:\u001b\[[0-9;]{0,16}m)*`;
 
 /** `netfilter-mailcow-1  | `, with the colours that compose gives it. */
-const COMPOSE = new RegExp(`^${COLOUR}[\\w.-]{1,128} {0,80}\\|(?: |$)${COLOUR} ?${COLOUR}`);
+const COMPOSE = new RegExp(`^${COLOUR}[\\w.-]{1,128} {0,80}\\|${COLOUR}(?: |$)${COLOUR}`);
 
 /** `docker logs -t`, and the arrival time in seconds that recordings have. */
 const STAMP = /^(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)|\d{10}\.\d{1,9}) /;
@@ -44,7 +44,7 @@ export function unwrapLine(line: string): string[] {
 }
 
 function unwrapOnce(text: string): string[] | undefined {
-  for (const front of [STAMP, SYSLOG_DRIVER, COMPOSE, REDIS_CLI]) {
+  for (const front of [SYSLOG_DRIVER, STAMP, COMPOSE, REDIS_CLI]) {
     const match = front.exec(text);
     if (match !== null) return [text.slice(match[0].length)];
   }

@@ -36,6 +36,7 @@ export const fail2banWatcher: WatcherDefinition<typeof Options> = {
     ),
   parseLine: parseFail2banLine,
   lostPrefixes: [
+    ' ',
     'fail2ban.actions [0]: ',
     'fail2ban.actions [0]: NOTICE ',
     'fail2ban.filter [0]: ',

@@ -41,7 +41,7 @@ const SYSLOG =
 const TAG = /^fail2ban(?:-server)?(?:\[\d{1,10}\])?: (?=fail2ban|\d{4}-|\[|[A-Z]{4})/;
 
 const DEFAULT = new RegExp(
-  `^(?:${DATE} )?fail2ban((?:\\.\\w{1,32}){0,4}) {0,24}(?:\\[\\d{1,10}\\])?: (?:${LEVEL} {1,9})?(?=[^ ]|$)`,
+  `^(?:${DATE} )?fail2ban((?:\\.\\w{1,32}){0,4}) {0,24}(?:\\[\\d{1,10}\\])?: {1,4}(?:${LEVEL} {1,9})?(?=[^ ]|$)`,
 );
 const LEVEL_ONLY = new RegExp(`^${LEVEL} {1,9}`);
 const VERBOSE = new RegExp(`^ (?:${DATE} )?[0-9A-F]{6,16} ${LEVEL} {1,9}`);

@@ -162,6 +162,7 @@ const HEADS = [
   '2026-11-23 11:12:03 fail2ban.actions        [4667]: NOTICE  ',
   '2013-01-01 12:00:00,000 fail2ban.actions: WARNING ',
   'fail2ban.actions: WARNING ',
+  '2025-12-03 07:57:15 fail2ban.actions:  NOTICE  ',
   'fail2ban.actions[4667]: NOTICE ',
   'fail2ban.actions        [4667]: NOTICE  ',
   '2026-11-23 11:12:03,875 fail2ban.server.actions [4667]: NOTICE  ',

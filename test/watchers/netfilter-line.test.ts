@@ -217,6 +217,14 @@ test.each([
   expect(parseNetfilterLine(text)).toMatchObject({ kind: 'auth-failed', claimed: true });
 });
 
+test('of two places in a dovecot line the last is dovecot’s own; what stands before it is the name', () => {
+  expect(
+    parseNetfilterLine(
+      '45.9.20.1 matched rule id 7 (auth: lua(a,45.9.20.1,<x>): no (b,185.36.81.23,<sid>): unknown user)',
+    ),
+  ).toMatchObject({ account: 'a,45.9.20.1,<x>): no (b', reason: 'unknown user', claimed: true });
+});
+
 test.each([
   '5.188.206.14 matched rule id 3 (warning: unknown[::ffff:5.188.206.14]: SASL LOGIN authentication failed: x, sasl_username=y)',
   '::ffff:5.188.206.14 matched rule id 3 (warning: unknown[5.188.206.14]: SASL LOGIN authentication failed: x, sasl_username=y)',

@@ -109,8 +109,8 @@ export interface ContainerSelector {
 }
 
 export interface RedisAddress {
-  /** `redis://host:port/db`, `rediss://…`, or the path of a socket. */
-  url: string;
+  /** `redis://host:port/db`, `rediss://…` or `unix:///path`; secret, as it may carry a password. */
+  url: Secret;
   password?: Secret;
 }
 
@@ -120,6 +120,10 @@ export interface WatcherDefinition<Options extends z.ZodObject = z.ZodObject> {
   summary: string;
   /** Options of this kind alone; `type`, `name` and `grace_seconds` are common to all. */
   options: Options;
+  /** What it reads, and so what must be there for it to be of use. */
+  reads: 'container' | 'redis';
+  /** Whether it tells of bans of this jail. */
+  tellsOf(jail: string): boolean;
   /** Opens nothing: no socket, timer or file. */
   create(name: string, options: z.output<Options>, tools: WatcherTools): Watcher;
   /** What one line says, for `explain` and `replay`; left out by watchers that read no log. */

@@ -27,6 +27,8 @@ export const fail2banWatcher: WatcherDefinition<typeof Options> = {
   type: 'fail2ban',
   summary: 'The log of a fail2ban container',
   options: Options,
+  reads: 'container',
+  tellsOf: (jail) => jail !== 'netfilter',
   create: (name, options, tools) =>
     createFail2banWatcher(
       name,

@@ -25,6 +25,8 @@ export const netfilterWatcher: WatcherDefinition<typeof Options> = {
   type: 'netfilter',
   summary: "The log of mailcow's netfilter container",
   options: Options,
+  reads: 'container',
+  tellsOf: (jail) => jail === 'netfilter',
   create: (name, options, tools) =>
     createNetfilterWatcher(
       name,
@@ -46,7 +48,8 @@ export function createNetfilterWatcher(name: string, source: LogSource): Watcher
 }
 
 class NetfilterReader implements LineReader {
-  #prefixed = false;
+  /** How the process begins its lines, as far as is known. */
+  #format: 'prefixed' | 'unprefixed' | undefined;
   #openLines = 0;
   #starting = false;
   #trouble: string | undefined;
@@ -68,16 +71,15 @@ class NetfilterReader implements LineReader {
 
   /** Whether the line is a message of netfilter's own, as far as the lines before it can tell. */
   #isOurs(text: string, line: NetfilterLine): boolean {
-    if (this.#openLines > 0 && !(line.prefixed && this.#prefixed)) {
+    if (this.#openLines > 0 && !(line.prefixed && this.#format === 'prefixed')) {
       this.#openLines = text.endsWith(')') ? 0 : this.#openLines - 1;
       return false;
     }
-    if (line.prefixed) this.#prefixed = true;
-    else if (this.#prefixed) {
-      // An older release put in place of a newer one begins with this line.
-      if (!line.signs.some(({ sign }) => sign === 'started')) return false;
-      this.#prefixed = false;
-    }
+    const said = line.statements.length + line.signs.length > 0;
+    const started = line.signs.some(({ sign }) => sign === 'started');
+    if (!line.prefixed && this.#format === 'prefixed' && !started) return false;
+    // Only a start can change the format: a client that manages to write one such line must not make us deaf to the others.
+    if (started || (said && this.#format === undefined)) this.#format = line.prefixed ? 'prefixed' : 'unprefixed';
     this.#openLines = line.open && text.length < LONGEST_LINE ? OPEN_LINES : 0;
     return true;
   }

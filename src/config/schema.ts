@@ -1,0 +1,174 @@
+import { z } from 'zod';
+import { BAN_EVENT_TYPES, type BanEventType, DEFAULT_EVENT_TYPES } from '../core/event.ts';
+import { Secret } from '../core/secret.ts';
+import { notifierDefinitions } from '../notifiers/registry.ts';
+import { watcherDefinitions } from '../watchers/registry.ts';
+
+/** The one source of the configuration: types, checks, defaults, JSON Schema, example and documentation follow from it. */
+
+const Name = z
+  .string()
+  .regex(/^[\w.-]{1,64}$/, 'expected letters, digits, `_`, `.` or `-`, 64 at most')
+  .optional()
+  .describe('Default: its type. Needed where there are two of one type');
+
+const seconds = () => z.number().min(0).max(86_400);
+
+const RedisUrl = z
+  .string()
+  .refine(isRedisUrl, 'expected redis://host:port, rediss://host:port or unix:///path')
+  .transform((value) => new Secret(value))
+  .meta({ secret: true, examples: ['redis://redis-mailcow:6379'] });
+
+function isRedisUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null) return false;
+  return url.protocol === 'unix:' ? url.pathname.length > 1 : /^rediss?:$/.test(url.protocol) && url.hostname !== '';
+}
+
+function watcherSchema(definition: (typeof watcherDefinitions)[number]) {
+  return z
+    .strictObject({
+      type: z.literal(definition.type),
+      name: Name,
+      grace_seconds: seconds().default(30).describe('A source that cannot be read for this long is told as down'),
+      ...definition.options.shape,
+    })
+    .describe(definition.summary);
+}
+
+function notifierSchema(definition: (typeof notifierDefinitions)[number]) {
+  return z
+    .strictObject({
+      type: z.literal(definition.type),
+      name: Name,
+      events: z
+        .array(z.enum(BAN_EVENT_TYPES as [BanEventType, ...BanEventType[]]))
+        .min(1)
+        .default([...DEFAULT_EVENT_TYPES])
+        .describe('Events that it is sent'),
+      group_interval_ms: z
+        .int()
+        .min(0)
+        .max(86_400_000)
+        .default(definition.pace.groupIntervalMs)
+        .describe('After a message, what follows within this time goes as one message at its end'),
+      ...definition.options.shape,
+    })
+    .describe(definition.summary);
+}
+
+const [firstWatcher, ...otherWatchers] = watcherDefinitions.map(watcherSchema);
+const [firstNotifier, ...otherNotifiers] = notifierDefinitions.map(notifierSchema);
+type AnyObject = z.ZodObject<{ type: z.ZodLiteral<string> }>;
+
+const Watcher = z.discriminatedUnion('type', [firstWatcher, ...otherWatchers] as unknown as [
+  AnyObject,
+  ...AnyObject[],
+]);
+const Notifier = z.discriminatedUnion('type', [firstNotifier, ...otherNotifiers] as unknown as [
+  AnyObject,
+  ...AnyObject[],
+]);
+
+export const ConfigSchema = z.strictObject({
+  host: z
+    .string()
+    .min(1)
+    .max(253)
+    .describe('Name of this mail server in alerts. Default: MAILCOW_HOSTNAME, else the host name'),
+  state: z.string().min(1).describe('The ledger, a SQLite file. Default: COWBELL_STATE, else state/cowbell.db'),
+  docker: z
+    .strictObject({
+      socket: z
+        .string()
+        .min(1)
+        .default('/var/run/docker.sock')
+        .describe('Path of the Docker socket, or tcp://host:port of a filtering proxy'),
+      project: z.string().min(1).optional().describe('Compose project to look into. Default: COMPOSE_PROJECT_NAME'),
+    })
+    .prefault({})
+    .describe('Where container logs are read'),
+  redis: z
+    .strictObject({
+      url: RedisUrl.default(new Secret('redis://redis-mailcow:6379')).describe("Default: mailcow's Redis"),
+      password: z
+        .string()
+        .transform((value) => new Secret(value))
+        .meta({ secret: true })
+        .optional()
+        .describe("mailcow's REDISPASS"),
+    })
+    .optional()
+    .describe('Redis, which knows what is banned. Default: used when REDISPASS is set'),
+  watchers: z.array(Watcher).min(1).optional().describe('Default: all that are found'),
+  notifiers: z.array(Notifier).min(1).describe('Where alerts go; at least one'),
+  bans: z
+    .strictObject({
+      retry_window_seconds: seconds().default(600).describe('Failures up to this long before a ban explain it'),
+      confirm_within_ms: z
+        .int()
+        .min(100)
+        .max(60_000)
+        .default(5_000)
+        .describe('How long a ban in the log waits for Redis to confirm it before it is told unconfirmed'),
+      history_days: z.int().min(1).max(365).default(7).describe('Window of "third ban in 7 days"'),
+    })
+    .prefault({})
+    .describe('What is told of a ban'),
+  retention: z
+    .strictObject({
+      bans_days: z.int().min(1).max(3_650).default(90).describe('Bans that are over'),
+      events_days: z.int().min(1).max(3_650).default(30).describe('Events that were delivered'),
+      evidence_days: z.int().min(1).max(365).default(2).describe('Failed attempts'),
+      evidence_rows: z
+        .int()
+        .min(1_000)
+        .max(10_000_000)
+        .default(200_000)
+        .describe('Failed attempts, whatever their age'),
+    })
+    .prefault({})
+    .describe('How long the ledger keeps what is done with; what is still owed to somebody is kept'),
+  http: z
+    .strictObject({
+      listen: z
+        .string()
+        .regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, 'expected host:port')
+        .default('127.0.0.1:9464')
+        .describe('Where /healthz and /readyz answer'),
+    })
+    .prefault({})
+    .describe('The health server'),
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+      format: z
+        .enum(['auto', 'json', 'pretty'])
+        .default('auto')
+        .describe('`auto`: pretty on a terminal, JSON elsewhere'),
+    })
+    .prefault({})
+    .describe("cowbell's own log"),
+});
+
+/** What every entry of `watchers` has; the rest of it are the options of its type. */
+export interface WatcherConfig extends Record<string, unknown> {
+  type: string;
+  name: string;
+  grace_seconds: number;
+}
+
+/** What every entry of `notifiers` has; the rest of it are the options of its type. */
+export interface NotifierConfig extends Record<string, unknown> {
+  type: string;
+  name: string;
+  events: BanEventType[];
+  group_interval_ms: number;
+}
+
+/** A configuration that has been checked and completed. */
+export interface Config extends Omit<z.output<typeof ConfigSchema>, 'watchers' | 'notifiers'> {
+  watchers: WatcherConfig[] | undefined;
+  notifiers: NotifierConfig[];
+}

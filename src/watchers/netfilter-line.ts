@@ -93,14 +93,18 @@ export function readNetfilterLine(text: string): NetfilterLine {
     if (prefix !== null) at += prefix[0].length;
     if (count === 0) line.prefixed = prefix !== null;
     // A process prints all of its lines in one format.
-    else if (line.prefixed !== (prefix !== null)) return NOTHING;
+    else if (line.prefixed !== (prefix !== null)) return nothing(line);
     const level = prefix?.[1] as Level | undefined;
     const next = readFixed(text, at, level, line, evidence);
-    if (next === undefined) return readRest(text.slice(at), level, line, evidence) ? line : NOTHING;
+    if (next === undefined) return readRest(text.slice(at), level, line, evidence) ? line : nothing(line);
     if (next === text.length) return line;
     at = next;
   }
-  return NOTHING;
+  return nothing(line);
+}
+
+function nothing({ prefixed }: NetfilterLine): NetfilterLine {
+  return { ...NOTHING, prefixed };
 }
 
 /** The one statement of a line; of two that share a line the ban, else the first. */

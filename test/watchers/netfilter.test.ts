@@ -214,6 +214,15 @@ test('once today’s prefix was seen, lines without it are not netfilter’s, un
   ]);
 });
 
+test('one line with today’s prefix does not hide what an older release goes on to say', async () => {
+  const old = 'Banning 185.36.81.23/32 for 30 minutes';
+  expect(brief(await lines(old, BAN, '2026-11-23 11:48:41 INFO: All nameservers failed', old))).toEqual([
+    'banned 185.36.81.23/32',
+    'banned 193.56.28.0/24',
+    'banned 185.36.81.23/32',
+  ]);
+});
+
 test('the further lines of a name with line breaks say nothing, up to the closing parenthesis', async () => {
   const told = await lines(
     '80.94.96.4 matched rule id 1 (mailcow UI: Invalid password for x',

@@ -1,0 +1,60 @@
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { type Clock, toRfc3339 } from '../core/clock.ts';
+import { messageOf, PermanentError } from '../core/errors.ts';
+import type { LogChunk, LogLine, LogSource } from '../core/watcher.ts';
+
+const LINES_A_CHUNK = 500;
+const LONGEST_LINE = 65_536;
+/** What `docker logs -t` and recordings put in front of a line. */
+const RFC3339 = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) /;
+const EPOCH = /^(\d{10}(?:\.\d{1,9})?) /;
+
+export interface FileLogOptions {
+  /** A path, or a stream such as stdin. */
+  from: string | Readable;
+  clock: Clock;
+}
+
+/**
+ * A log that was written to a file: read once to its end. A stamp in front of a line, as `docker logs -t` writes it or
+ * in epoch seconds, is its time; other lines get the time of the line before them, or of now.
+ */
+export function createFileLog({ from, clock }: FileLogOptions): LogSource {
+  return {
+    name: typeof from === 'string' ? from : 'standard input',
+    async *read(_from, signal): AsyncIterable<LogChunk> {
+      let stamp = toRfc3339(clock.now());
+      let lines: LogLine[] = [];
+      const input = typeof from === 'string' ? createReadStream(from) : from;
+      // `for await` over readline loses an error of its input.
+      let failure: unknown;
+      input.once('error', (error: unknown) => {
+        failure = error;
+      });
+      const reader = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+      input.once('error', () => reader.close());
+      for await (const text of reader) {
+        if (signal.aborted) return;
+        const line = readLine(text.length > LONGEST_LINE ? text.slice(0, LONGEST_LINE) : text, stamp);
+        stamp = line.stamp;
+        lines.push(line);
+        if (lines.length >= LINES_A_CHUNK) {
+          yield { lines };
+          lines = [];
+        }
+      }
+      if (failure !== undefined) throw new PermanentError(`the log cannot be read: ${messageOf(failure)}`);
+      if (lines.length > 0) yield { lines };
+    },
+  };
+}
+
+function readLine(text: string, lastStamp: string): LogLine {
+  const stamped = RFC3339.exec(text);
+  if (stamped?.[1] !== undefined) return { stamp: stamped[1], text: text.slice(stamped[0].length) };
+  const epoch = EPOCH.exec(text);
+  if (epoch?.[1] === undefined) return { stamp: lastStamp, text };
+  return { stamp: toRfc3339(Number(epoch[1]) * 1000), text: text.slice(epoch[0].length) };
+}

@@ -111,7 +111,7 @@ export interface ContainerSelector {
 export interface RedisAddress {
   /** `redis://host:port/db`, `rediss://…` or `unix:///path`; secret, as it may carry a password. */
   url: Secret;
-  password?: Secret;
+  password?: Secret | undefined;
 }
 
 /** One kind of watcher as the registry knows it. */

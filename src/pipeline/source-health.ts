@@ -3,6 +3,9 @@ import { type Clock, toRfc3339 } from '../core/clock.ts';
 import type { BanEvent } from '../core/event.ts';
 import { safeText } from '../core/text.ts';
 
+/** After an event that could not be recorded. */
+const RETRY_MS = 5_000;
+
 export interface SourceHealthOptions {
   host: string;
   clock: Clock;
@@ -24,7 +27,6 @@ interface Source {
   state: 'new' | 'up' | 'failing' | 'down';
   since: number;
   reason: string;
-  caughtUp: number;
   graceTimer: AbortController | undefined;
 }
 
@@ -36,7 +38,7 @@ export class SourceHealth {
   constructor(options: SourceHealthOptions) {
     this.#options = options;
     for (const { name, since, reason } of options.down) {
-      this.#sources.set(name, { state: 'down', since, reason, caughtUp: 0, graceTimer: undefined });
+      this.#sources.set(name, { state: 'down', since, reason, graceTimer: undefined });
     }
   }
 
@@ -100,7 +102,7 @@ export class SourceHealth {
   #source(name: string): Source {
     let source = this.#sources.get(name);
     if (source === undefined) {
-      source = { state: 'new', since: this.#options.clock.now(), reason: '', caughtUp: 0, graceTimer: undefined };
+      source = { state: 'new', since: this.#options.clock.now(), reason: '', graceTimer: undefined };
       this.#sources.set(name, source);
     }
     return source;
@@ -115,16 +117,21 @@ export class SourceHealth {
   }
 
   #tellDown(name: string, source: Source): void {
-    source.state = 'down';
     source.graceTimer?.abort();
     source.graceTimer = undefined;
     const { host, clock, announce } = this.#options;
-    announce({
-      id: randomUUID(),
-      at: toRfc3339(clock.now()),
-      host,
-      type: 'source.down',
-      source: { name, reason: source.reason, since: toRfc3339(source.since) },
-    });
+    try {
+      announce({
+        id: randomUUID(),
+        at: toRfc3339(clock.now()),
+        host,
+        type: 'source.down',
+        source: { name, reason: source.reason, since: toRfc3339(source.since) },
+      });
+      source.state = 'down';
+    } catch {
+      // It could not be written down, so it is not told yet: the ledger's own trouble is told by whoever records.
+      this.#startGrace(name, source, RETRY_MS);
+    }
   }
 }

@@ -1,0 +1,192 @@
+import { buildNotifier, buildWatcher, chooseWatchers, mostEventsOf } from './assemble.ts';
+import type { Config } from './config/schema.ts';
+import type { Clock } from './core/clock.ts';
+import type { BanEvent } from './core/event.ts';
+import type { Logger } from './core/logger.ts';
+import { Teardown } from './core/teardown.ts';
+import type { WatcherTools } from './core/watcher.ts';
+import { createHttpClient } from './http/client.ts';
+import { lockLedger } from './ledger/database.ts';
+import { type Ledger, openLedger, type RetentionLimits } from './ledger/ledger.ts';
+import { createContainerLogs } from './logs/container-log.ts';
+import { startHealthServer } from './ops/health-server.ts';
+import { createDispatcher, type Dispatcher } from './pipeline/dispatcher.ts';
+import { createLane } from './pipeline/lane.ts';
+import { Recorder } from './pipeline/recorder.ts';
+import { SourceHealth } from './pipeline/source-health.ts';
+import { superviseWatcher } from './pipeline/supervise.ts';
+import { createTicker } from './pipeline/ticker.ts';
+import { VERSION } from './version.ts';
+
+const DAY_MS = 86_400_000;
+const PRUNE_EVERY_MS = 600_000;
+/** Docker kills ten seconds after it has asked: what is under way by then stays owed. */
+const DRAIN_MS = 7_000;
+
+export interface AppTools {
+  clock: Clock;
+  logger: Logger;
+  stdout: NodeJS.WritableStream;
+}
+
+/** Runs the daemon until `signal` aborts. Throws when it cannot begin: the ledger, the port. */
+export async function runApp(config: Config, tools: AppTools, signal: AbortSignal): Promise<void> {
+  const { clock, logger } = tools;
+  const teardown = new Teardown();
+  try {
+    const startedAt = clock.now();
+    const { ledger, release } = openState(config, clock);
+    teardown.push('ledger', () => {
+      ledger.close();
+      release();
+    });
+    const dispatcher = buildDispatcher(config, ledger, tools, teardown);
+    teardown.push('lanes', () => dispatcher.stop(DRAIN_MS), DRAIN_MS + 1_000);
+    const containers = createContainerLogs({ ...config.docker, clock, logger });
+    const watcherTools: WatcherTools = {
+      clock,
+      logger,
+      containerLog: (selector) => containers.source(selector),
+      redis: config.redis,
+    };
+    const chosen = await chooseWatchers(config, containers, logger);
+    const watchers = chosen.map((each) => buildWatcher(each, watcherTools));
+    const recorder: Recorder = new Recorder({
+      ledger,
+      clock,
+      logger,
+      settings: {
+        host: config.host,
+        retryWindowMs: config.bans.retry_window_seconds * 1000,
+        historyDays: config.bans.history_days,
+        confirmWithinMs: config.bans.confirm_within_ms,
+      },
+      startedAt,
+      consumers: consumersOf(config),
+      watchers,
+      isReady: (name) => health.isReady(name),
+      onOwed: (consumers) => dispatcher.wake(consumers),
+    });
+    const health = new SourceHealth({
+      host: config.host,
+      clock,
+      down: ledger.downSources(),
+      announce: (event) => recorder.announce(event, () => keepSourceState(ledger, event)),
+    });
+    teardown.push('health', () => health.stop());
+    const ticker = createTicker({
+      clock,
+      nextDueAt: () => recorder.nextDueAt(),
+      tick: () => recorder.tick(),
+      onError: (error) => logger.error({ err: error }, 'what is due could not be recorded; trying again'),
+    });
+    const server = await startHealthServer(config.http.listen, () => readinessOf(health, dispatcher));
+    teardown.push('health server', () => server.close());
+    logger.info(
+      {
+        version: VERSION,
+        host: config.host,
+        watchers: watchers.map(({ watcher }) => watcher.name),
+        notifiers: config.notifiers.map(({ name }) => name),
+        health: config.http.listen,
+      },
+      'cowbell is watching',
+    );
+    dispatcher.wake();
+    await Promise.all([
+      ticker.run(signal),
+      prunePeriodically(ledger, retentionOf(config), clock, logger, signal),
+      ...watchers.map(({ watcher, graceMs }) =>
+        superviseWatcher(
+          {
+            watcher,
+            graceMs,
+            health,
+            clock,
+            logger,
+            cursor: () => ledger.cursor(watcher.name),
+            record: (batch) => {
+              recorder.record(watcher, batch);
+              ticker.poke();
+            },
+          },
+          signal,
+        ),
+      ),
+    ]);
+    logger.info({}, 'cowbell is stopping');
+  } finally {
+    for (const failure of await teardown.run()) logger.warn({ ...failure }, 'a part did not stop cleanly');
+  }
+}
+
+function openState(config: Config, clock: Clock): { ledger: Ledger; release: () => void } {
+  const ledger = openLedger(config.state, () => clock.now());
+  try {
+    return { ledger, release: lockLedger(config.state) };
+  } catch (error) {
+    ledger.close();
+    throw error;
+  }
+}
+
+function buildDispatcher(config: Config, ledger: Ledger, tools: AppTools, teardown: Teardown): Dispatcher {
+  const http = createHttpClient({ userAgent: `cowbell/${VERSION}` });
+  teardown.push('http', () => http.close());
+  const lanes = config.notifiers.map((each) =>
+    createLane({
+      consumer: each.name,
+      notifier: buildNotifier(each, { http, clock: tools.clock, stdout: tools.stdout }),
+      pace: { groupIntervalMs: each.group_interval_ms, maxEvents: mostEventsOf(each.type) },
+      outbox: ledger.deliveries,
+      clock: tools.clock,
+      logger: tools.logger,
+    }),
+  );
+  return createDispatcher(lanes);
+}
+
+export function consumersOf(config: Config): { name: string; wants(event: BanEvent): boolean }[] {
+  return config.notifiers.map(({ name, events }) => {
+    const wanted = new Set(events);
+    return { name, wants: (event) => wanted.has(event.type) };
+  });
+}
+
+function keepSourceState(ledger: Ledger, event: Extract<BanEvent, { type: 'source.down' | 'source.up' }>): void {
+  const { name, reason, since } = event.source;
+  if (event.type === 'source.down') ledger.setSourceDown({ name, reason, since: Date.parse(since) });
+  else ledger.setSourceUp(name);
+}
+
+function readinessOf(health: SourceHealth, dispatcher: Dispatcher) {
+  const sources = health.states();
+  return { ready: sources.every((source) => source.up), sources, lanes: dispatcher.states() };
+}
+
+function retentionOf({ retention }: Config): RetentionLimits {
+  return {
+    bansMs: retention.bans_days * DAY_MS,
+    eventsMs: retention.events_days * DAY_MS,
+    evidenceMs: retention.evidence_days * DAY_MS,
+    evidenceRows: retention.evidence_rows,
+  };
+}
+
+async function prunePeriodically(
+  ledger: Ledger,
+  limits: RetentionLimits,
+  clock: Clock,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(PRUNE_EVERY_MS, signal);
+    try {
+      // In small steps, so that alerts are not held up.
+      while (!signal.aborted && ledger.prune(limits, clock.now()) > 0) await clock.sleep(50, signal);
+    } catch (error) {
+      logger.error({ err: error }, 'the ledger could not be pruned');
+    }
+  }
+}

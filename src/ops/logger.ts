@@ -1,0 +1,49 @@
+import { destination as fileDestination, type Logger as PinoLogger, pino, stdSerializers } from 'pino';
+import type { Logger } from '../core/logger.ts';
+
+export interface LoggerOptions {
+  level: 'debug' | 'info' | 'warn' | 'error';
+  format: 'auto' | 'json' | 'pretty';
+  /** Default: standard error, so that standard output is a command's own. */
+  stream?: NodeJS.WritableStream & { isTTY?: boolean };
+}
+
+/** cowbell's own log: JSON lines, or for a person on a terminal. Written at once, so that nothing is lost at an exit. */
+export async function createLogger({ level, format, stream = process.stderr }: LoggerOptions): Promise<Logger> {
+  const isPretty = format === 'pretty' || (format === 'auto' && stream.isTTY === true);
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: stdSerializers.errWithCause },
+  };
+  if (!isPretty) {
+    const target = stream === process.stderr ? fileDestination({ fd: 2, sync: true }) : stream;
+    return wrap(pino(options, target));
+  }
+  const { default: pretty } = await import('pino-pretty');
+  return wrap(
+    pino(
+      options,
+      pretty({
+        destination: stream,
+        sync: true,
+        translateTime: 'SYS:HH:MM:ss',
+        ignore: 'pid,hostname',
+        singleLine: true,
+      }),
+    ),
+  );
+}
+
+/** Our loggers pass on to pino; fields come first, the message is constant text. */
+function wrap(inner: PinoLogger): Logger {
+  return {
+    debug: (fields, message) => inner.debug(fields, message),
+    info: (fields, message) => inner.info(fields, message),
+    warn: (fields, message) => inner.warn(fields, message),
+    error: (fields, message) => inner.error(fields, message),
+    child: (fields) => wrap(inner.child(fields)),
+  };
+}

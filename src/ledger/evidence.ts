@@ -7,6 +7,8 @@ import type { Database } from './database.ts';
 export interface Failure {
   at: number;
   ip: Ip;
+  /** The one jail that counted it; left out where it counts for all. */
+  jail?: string | undefined;
   service?: string | undefined;
   rule?: string | undefined;
   account?: string | undefined;
@@ -33,7 +35,8 @@ export class Evidence {
   }
 
   add(failure: Failure): void {
-    const known = this.#recent.get(failure.ip);
+    const key = `${failure.jail ?? ''} ${failure.ip}`;
+    const known = this.#recent.get(key);
     const inWindow = known !== undefined && failure.at - known.since < WINDOW_MS;
     if (inWindow && known.rows >= ROWS_PER_ADDRESS) {
       this.#db.run(
@@ -44,16 +47,17 @@ export class Evidence {
       return;
     }
     const row = this.#db.get<{ id: number }>(
-      `INSERT INTO evidence (at, ip, address, service, rule, account, line) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+      `INSERT INTO evidence (at, ip, address, jail, service, rule, account, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
       Math.round(failure.at),
       addressKey(failure.ip),
       failure.ip,
+      failure.jail ?? null,
       failure.service ?? null,
       failure.rule === undefined ? null : safeText(failure.rule, 32),
       failure.account === undefined ? null : safeText(failure.account, 128),
       failure.line === undefined ? null : safeText(failure.line, 512),
     );
-    this.#remember(failure.ip, {
+    this.#remember(key, {
       rows: inWindow ? known.rows + 1 : 1,
       since: inWindow ? known.since : failure.at,
       lastId: row?.id ?? 0,
@@ -65,17 +69,17 @@ export class Evidence {
     this.#recent.clear();
   }
 
-  #remember(ip: string, entry: { rows: number; since: number; lastId: number }): void {
-    this.#recent.delete(ip);
-    this.#recent.set(ip, entry);
+  #remember(key: string, entry: { rows: number; since: number; lastId: number }): void {
+    this.#recent.delete(key);
+    this.#recent.set(key, entry);
     if (this.#recent.size > REMEMBERED_ADDRESSES) {
       const oldest = this.#recent.keys().next().value;
       if (oldest !== undefined) this.#recent.delete(oldest);
     }
   }
 
-  /** What is known of failures from inside the network since `since`. */
-  reasons(network: Network, since: number): BanReasons {
+  /** What is known of failures from inside the network since `since` that count for the jail. */
+  reasons(network: Network, since: number, jail?: string): BanReasons {
     const { first, last } = networkRange(network);
     const rows = this.#db.all<{
       address: string;
@@ -86,10 +90,11 @@ export class Evidence {
       times: number;
     }>(
       `SELECT address, service, rule, account, line, times FROM evidence
-       WHERE ip BETWEEN ? AND ? AND at >= ? ORDER BY at DESC, id DESC LIMIT ?`,
+       WHERE ip BETWEEN ? AND ? AND at >= ? AND (jail IS NULL OR jail = ?) ORDER BY at DESC, id DESC LIMIT ?`,
       first,
       last,
       Math.floor(since),
+      jail ?? null,
       ROWS_READ,
     );
     const offenders = new Tally();
@@ -104,7 +109,7 @@ export class Evidence {
       services.add(row.service, row.times);
       rules.add(row.rule, row.times);
     }
-    if (rows.length === ROWS_READ) attempts = this.#count(first, last, since);
+    if (rows.length === ROWS_READ) attempts = this.#count(first, last, since, jail);
     const lines = rows.flatMap((row) => (row.line === null ? [] : [row.line]));
     return {
       attempts,
@@ -116,13 +121,14 @@ export class Evidence {
     };
   }
 
-  #count(first: Uint8Array, last: Uint8Array, since: number): number {
+  #count(first: Uint8Array, last: Uint8Array, since: number, jail: string | undefined): number {
     return (
       this.#db.get<{ attempts: number | null }>(
-        'SELECT sum(times) AS attempts FROM evidence WHERE ip BETWEEN ? AND ? AND at >= ?',
+        'SELECT sum(times) AS attempts FROM evidence WHERE ip BETWEEN ? AND ? AND at >= ? AND (jail IS NULL OR jail = ?)',
         first,
         last,
         Math.floor(since),
+        jail ?? null,
       )?.attempts ?? 0
     );
   }

@@ -43,6 +43,7 @@ export const MIGRATIONS: readonly string[] = [
     at       INTEGER NOT NULL,
     ip       BLOB NOT NULL,
     address  TEXT NOT NULL,
+    jail     TEXT,
     service  TEXT,
     rule     TEXT,
     account  TEXT,

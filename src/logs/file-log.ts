@@ -10,6 +10,8 @@ const LONGEST_LINE = 65_536;
 /** What `docker logs -t` and recordings put in front of a line. */
 const RFC3339 = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) /;
 const EPOCH = /^(\d{10}(?:\.\d{1,9})?) /;
+/** What programs themselves begin a line with: local time, which stays part of the line. */
+const OWN_TIME = /^ ?(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:[.,](\d{3}))?/;
 
 export interface FileLogOptions {
   /** A path, or a stream such as stdin. */
@@ -19,7 +21,7 @@ export interface FileLogOptions {
 
 /**
  * A log that was written to a file: read once to its end. A stamp in front of a line, as `docker logs -t` writes it or
- * in epoch seconds, is its time; other lines get the time of the line before them, or of now.
+ * in epoch seconds, is its time and not part of it; else the line's own date and time are, else those of the line before.
  */
 export function createFileLog({ from, clock }: FileLogOptions): LogSource {
   return {
@@ -55,6 +57,13 @@ function readLine(text: string, lastStamp: string): LogLine {
   const stamped = RFC3339.exec(text);
   if (stamped?.[1] !== undefined) return { stamp: stamped[1], text: text.slice(stamped[0].length) };
   const epoch = EPOCH.exec(text);
-  if (epoch?.[1] === undefined) return { stamp: lastStamp, text };
+  if (epoch?.[1] === undefined) return { stamp: ownStamp(text) ?? lastStamp, text };
   return { stamp: toRfc3339(Number(epoch[1]) * 1000), text: text.slice(epoch[0].length) };
+}
+
+function ownStamp(text: string): string | undefined {
+  const [, date, time, milliseconds = '000'] = OWN_TIME.exec(text) ?? [];
+  if (date === undefined) return undefined;
+  const at = Date.parse(`${date}T${time}.${milliseconds}`);
+  return Number.isNaN(at) ? undefined : toRfc3339(at);
 }

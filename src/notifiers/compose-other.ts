@@ -61,7 +61,7 @@ function describeOther(event: OtherEvent): Told {
       const { name, reason, since } = event.source;
       return {
         tone: 'trouble',
-        title: [`${name} cannot be watched`],
+        title: [`${name} is down`],
         lead: [[{ code: reason }], ['Bans may go untold until it is back; what can be caught up then, will be.']],
         facts: [{ label: 'Last well', value: [{ time: Date.parse(since), as: 'moment' }] }],
       };
@@ -72,8 +72,8 @@ function describeOther(event: OtherEvent): Told {
       const caught = caught_up === undefined ? '' : `, ${plural(caught_up, 'line')} caught up`;
       return {
         tone: 'recovered',
-        title: [`${name} is watched again`],
-        lead: [[`It was away for ${lasted}${caught}.`]],
+        title: [`${name} is up again`],
+        lead: [[`It was down for ${lasted}${caught}.`]],
         facts: [{ label: 'Reason', value: [{ code: reason }] }],
       };
     }

@@ -115,7 +115,7 @@ export class Episodes {
 
   /** Joins the evidence; what was known when more of it was kept is not given up. */
   #explain(ban: BanRecord): void {
-    const reasons = this.#ledger.evidence.reasons(ban.network, ban.startedAt - this.#settings.retryWindowMs);
+    const reasons = this.#ledger.evidence.reasons(ban.network, ban.startedAt - this.#settings.retryWindowMs, ban.jail);
     if (ban.reasons === undefined || reasons.attempts > ban.reasons.attempts) ban.reasons = reasons;
   }
 

@@ -24,6 +24,11 @@ export interface SuperviseOptions {
   random?: () => number;
 }
 
+/** What a watcher reads, as alerts name it: netfilter's log is not netfilter. */
+export function sourceNameOf({ name, authority }: Watcher): string {
+  return authority === 'log' ? `${name} log` : name;
+}
+
 /**
  * Keeps a watcher watching until `signal` aborts: a failure is waited out with growing pauses and told as a source that
  * is down once its grace time is over; reading goes on at the cursor that was recorded last.
@@ -47,10 +52,10 @@ export async function superviseWatcher(options: SuperviseOptions, signal: AbortS
           capMs: LONGEST_WAIT_MS,
           retryAfterMs: error instanceof TransientError ? error.retryAfterMs : undefined,
         });
-    const fields = { source: watcher.name, failures, retry_in_ms: waitMs, reason: messageOf(error) };
+    const fields = { source: sourceNameOf(watcher), failures, retry_in_ms: waitMs, reason: messageOf(error) };
     if (isBug) logger.error({ ...fields, err: error }, 'a watcher failed in an unexpected way; watching again');
     else logger.debug(fields, 'a source cannot be read; trying again');
-    health.failing(watcher.name, messageOf(error), isPermanent ? 0 : graceMs);
+    health.failing(sourceNameOf(watcher), messageOf(error), isPermanent ? 0 : graceMs);
     await clock.sleep(waitMs, signal);
   }
 }
@@ -63,7 +68,7 @@ async function watchOnce({ watcher, cursor, record, health }: SuperviseOptions, 
   try {
     for await (const batch of watcher.watch(cursor(), both)) {
       record(batch);
-      health.healthy(watcher.name, batch.read);
+      health.healthy(sourceNameOf(watcher), batch.read);
       for (const report of batch.health ?? []) {
         if (report.up) health.healthy(report.source);
         else health.failing(report.source, report.reason ?? 'it does not work', 0);

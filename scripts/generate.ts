@@ -1,0 +1,9 @@
+/** Writes what follows from the schemas: the example, the JSON Schemas and the reference. A test tells when they are stale. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { generatedFiles } from './generated-files.ts';
+
+for (const [path, content] of Object.entries(generatedFiles())) {
+  writeFileSync(join(import.meta.dirname, '..', path), content);
+  process.stdout.write(`${path}\n`);
+}

@@ -1,0 +1,44 @@
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { messageOf } from '../core/errors.ts';
+import { type AddCommand, CommandFailure } from './command.ts';
+
+/** Longer lines are cut: what a parser looks at stands in front. */
+const LONGEST_LINE = 262_144;
+
+export const addExplain: AddCommand = (program, context) => {
+  program
+    .command('explain')
+    .description('print what a watcher reads in each line, as JSON')
+    .requiredOption('-w, --watcher <type>', 'type of the watcher: netfilter, fail2ban, …')
+    .option('--timestamps', 'lines begin with the stamps of `docker logs -t`; they are recognised without it too')
+    .argument('[file]', 'a log; `-` or nothing reads standard input', '-')
+    .action(async (file: string, { watcher: type }: { watcher: string }) => {
+      const { watcherDefinition, WATCHER_TYPES } = await import('../assemble.ts');
+      const { explainLine } = await import('./explain-lines.ts');
+      const definition = watcherDefinition(type);
+      const { parseLine, lostPrefixes = [] } = definition ?? {};
+      if (parseLine === undefined) {
+        const readers = WATCHER_TYPES.filter((each) => watcherDefinition(each)?.parseLine !== undefined);
+        throw new CommandFailure(`there is no watcher "${type}" that reads lines; there are ${readers.join(', ')}`);
+      }
+      const input = file === '-' ? context.stdin : createReadStream(file);
+      let failure: unknown;
+      input.once('error', (error: unknown) => {
+        failure = error;
+        reader.close();
+      });
+      const reader = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+      let line = 0;
+      for await (const text of reader) {
+        const observation = explainLine({ parseLine, lostPrefixes }, text.slice(0, LONGEST_LINE));
+        await write(context.stdout, `${JSON.stringify({ line: ++line, observation })}\n`);
+      }
+      if (failure !== undefined) throw new CommandFailure(`${file} cannot be read: ${messageOf(failure)}`);
+    });
+};
+
+function write(stream: NodeJS.WritableStream, text: string): Promise<void> | undefined {
+  if (stream.write(text)) return undefined;
+  return new Promise((resolve) => stream.once('drain', resolve));
+}

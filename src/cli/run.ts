@@ -1,0 +1,18 @@
+import { systemClock } from '../core/clock.ts';
+import { type AddCommand, CONFIG_OPTION } from './command.ts';
+
+export const addRun: AddCommand = (program, context) => {
+  program
+    .command('run')
+    .description('watch, and tell of bans until asked to stop')
+    .option(...CONFIG_OPTION)
+    .action(async ({ config: file }: { config?: string }) => {
+      const { loadConfig } = await import('../config/load.ts');
+      const config = loadConfig({ file, env: context.env });
+      const { createLogger } = await import('../ops/logger.ts');
+      const { runApp } = await import('../app.ts');
+      const logger = await createLogger({ ...config.log, stream: context.stderr });
+      await runApp(config, { clock: systemClock, logger, stdout: context.stdout }, context.signal);
+      logger.info({}, 'cowbell has stopped');
+    });
+};

@@ -1,0 +1,14 @@
+import type { Ledger } from '../ledger/ledger.ts';
+import type { CliContext } from './command.ts';
+
+/** The ledger of the configuration, to look into beside a daemon that runs; the caller closes it. */
+export async function openConfiguredLedger(
+  context: CliContext,
+  file: string | undefined,
+  options: { readOnly?: boolean } = { readOnly: true },
+): Promise<{ ledger: Ledger; host: string }> {
+  const { loadConfig } = await import('../config/load.ts');
+  const { openLedger } = await import('../ledger/ledger.ts');
+  const { state, host } = loadConfig({ file, env: context.env });
+  return { ledger: openLedger(state, Date.now, options), host };
+}

@@ -1,0 +1,79 @@
+import { describeConfig, type OptionInfo, type SectionInfo } from './options.ts';
+
+const WIDTH = 110;
+
+/** What an option is set to where it has no default. */
+const SAMPLES: Record<string, string> = {
+  host: 'mail.example.org',
+  state: 'state/cowbell.db',
+  project: 'mailcowdockerized',
+  name: 'second',
+  password: `'\${REDISPASS}'`,
+  container: 'a-container',
+  fail2ban_keys: `'fail2ban:*'`,
+  secret: `'\${COWBELL_WEBHOOK_SECRET}'`,
+};
+
+/** A configuration with every option: what must be given is given, the rest stands as a comment with its default. */
+export function exampleConfig(): string {
+  const { top, sections, watchers, notifiers } = describeConfig();
+  const plain = top.filter(({ key }) => key !== 'watchers' && key !== 'notifiers');
+  const list = (key: string) => top.find((option) => option.key === key)?.description ?? '';
+  return [
+    '# cowbell: every option, with its default. Secrets may be read from files: `url_file` in place of `url`.',
+    '# ${NAME} and ${NAME:-default} are replaced by the environment.',
+    '',
+    ...comment(list('notifiers'), ''),
+    'notifiers:',
+    ...notifiers.flatMap((kind, index) => memberLines(kind, index === 0)),
+    ...comment(list('watchers'), ''),
+    '# watchers:',
+    ...watchers.flatMap((kind) => memberLines(kind, false)),
+    ...plain.flatMap((option) => optionLines(option, '', false)),
+    ...sections.flatMap(sectionLines),
+  ].join('\n');
+}
+
+function memberLines({ key, description, options }: SectionInfo, isActive: boolean): string[] {
+  const mark = isActive ? '' : '# ';
+  return [
+    ...comment(description, '  '),
+    `${mark}  - type: ${key}`,
+    ...options.flatMap((option) => optionLines(option, '    ', isActive && option.isRequired, key)),
+    '',
+  ];
+}
+
+function sectionLines({ key, description, options }: SectionInfo): string[] {
+  return [
+    ...comment(description, ''),
+    `# ${key}:`,
+    ...options.flatMap((option) => optionLines(option, '  ', false)),
+    '',
+  ];
+}
+
+function optionLines(option: OptionInfo, indent: string, isActive: boolean, kind = ''): string[] {
+  const value = option.defaultText ?? sampleOf(option.key, kind);
+  const line = `${indent}${option.key}: ${value}`;
+  return [...comment(option.description, indent), isActive ? line : `# ${line}`, ...(indent === '' ? [''] : [])];
+}
+
+function sampleOf(key: string, kind: string): string {
+  return key === 'url' ? `'\${COWBELL_${kind.toUpperCase()}_URL}'` : (SAMPLES[key] ?? '');
+}
+
+/** Explanations have two marks: taking one away turns options on, and leaves these as they are. */
+function comment(text: string, indent: string): string[] {
+  const words = text.split(' ').filter((word) => word !== '');
+  const lines: string[] = [];
+  let line = '';
+  for (const word of words) {
+    if (line !== '' && indent.length + line.length + word.length + 4 > WIDTH) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  if (line !== '') lines.push(line);
+  return lines.map((each) => `## ${indent}${each}`);
+}

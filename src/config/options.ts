@@ -1,0 +1,97 @@
+import type { z } from 'zod';
+import { notifierDefinitions } from '../notifiers/registry.ts';
+import { watcherDefinitions } from '../watchers/registry.ts';
+import { ConfigSchema } from './schema.ts';
+import { elementOf, isSecret, memberFor, shapeOf, unwrapSchema } from './walk.ts';
+
+/** One option as the example and the documentation show it. */
+export interface OptionInfo {
+  key: string;
+  description: string;
+  /** As it is written in YAML; undefined where there is none. */
+  defaultText: string | undefined;
+  isRequired: boolean;
+  isSecret: boolean;
+}
+
+/** A part of the configuration: the whole, a section, or one kind of watcher or notifier. */
+export interface SectionInfo {
+  key: string;
+  description: string;
+  options: OptionInfo[];
+}
+
+export function describeConfig(): {
+  top: OptionInfo[];
+  sections: SectionInfo[];
+  watchers: SectionInfo[];
+  notifiers: SectionInfo[];
+} {
+  const shape = shapeOf(ConfigSchema) ?? {};
+  const top: OptionInfo[] = [];
+  const sections: SectionInfo[] = [];
+  for (const [key, field] of Object.entries(shape)) {
+    const inner = shapeOf(field);
+    if (inner === undefined) top.push(describeOption(key, field));
+    else sections.push({ key, description: descriptionOf(field), options: describeShape(inner) });
+  }
+  return {
+    top,
+    sections,
+    watchers: watcherDefinitions.map(({ type, summary }) => describeMember('watchers', type, summary)),
+    notifiers: notifierDefinitions.map(({ type, summary }) => describeMember('notifiers', type, summary)),
+  };
+}
+
+function describeMember(list: 'watchers' | 'notifiers', type: string, summary: string): SectionInfo {
+  const field = shapeOf(ConfigSchema)?.[list];
+  const union = field && elementOf(field);
+  const member = union && memberFor(union, { type });
+  const shape = member && shapeOf(member);
+  const options = describeShape(shape ?? {}).filter(({ key }) => key !== 'type');
+  return { key: type, description: summary, options };
+}
+
+function describeShape(shape: Record<string, z.core.$ZodType>): OptionInfo[] {
+  return Object.entries(shape).map(([key, field]) => describeOption(key, field));
+}
+
+function describeOption(key: string, field: z.core.$ZodType): OptionInfo {
+  const { def } = (field as z.ZodType)._zod;
+  const hasDefault = def.type === 'default';
+  const value = hasDefault ? (def as z.core.$ZodDefaultDef).defaultValue : undefined;
+  return {
+    key,
+    description: [descriptionOf(field), choicesOf(field)].filter((text) => text !== '').join('. '),
+    defaultText: hasDefault ? textOf(field, value) : undefined,
+    isRequired: !hasDefault && !(field as z.ZodType).isOptional(),
+    isSecret: isSecret(field),
+  };
+}
+
+function textOf(field: z.core.$ZodType, value: unknown): string {
+  if (!isSecret(field)) return JSON.stringify(value);
+  const examples = (unwrapMeta(field)?.examples ?? []) as unknown[];
+  return examples[0] === undefined ? '' : String(examples[0]);
+}
+
+function choicesOf(field: z.core.$ZodType): string {
+  const { def } = (unwrapSchema(field) as z.ZodType)._zod;
+  if (def.type !== 'enum') return '';
+  return `One of ${Object.values((def as z.core.$ZodEnumDef).entries).join(', ')}`;
+}
+
+/** The description, wherever in the wrapping it was given. */
+function descriptionOf(field: z.core.$ZodType): string {
+  const { def } = (field as z.ZodType)._zod;
+  const own = (field as z.ZodType).description;
+  if (own !== undefined) return own;
+  return 'innerType' in def ? descriptionOf(def.innerType as z.core.$ZodType) : '';
+}
+
+function unwrapMeta(field: z.core.$ZodType): Record<string, unknown> | undefined {
+  const { def } = (field as z.ZodType)._zod;
+  const own = (field as z.ZodType).meta();
+  if (own?.examples !== undefined || !('innerType' in def)) return own;
+  return unwrapMeta(def.innerType as z.core.$ZodType);
+}

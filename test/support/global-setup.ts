@@ -1,2 +1,6 @@
+import { ensurePackages } from './packages.ts';
+
 /** Runs once before the tests: everything they need that npm does not bring. */
-export async function setup(): Promise<void> {}
+export function setup(): void {
+  ensurePackages();
+}

@@ -1,0 +1,63 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { Secret } from '../../src/core/secret.ts';
+import type { RedisAddress } from '../../src/core/watcher.ts';
+import { eventually } from './eventually.ts';
+import { type RunningProgram, startProgram } from './process.ts';
+
+export interface RedisServer {
+  /** `unix:///…/redis.sock`. */
+  url: string;
+  password: string;
+  address: RedisAddress;
+  /** A connection of the test's own; it outlives restarts. */
+  client: Redis;
+  stop(signal?: NodeJS.Signals): Promise<void>;
+  start(): Promise<void>;
+  /** Ends everything and deletes its files. */
+  close(): Promise<void>;
+}
+
+/** Debian's redis-server on a socket of its own, with a password, keeping nothing on disk. */
+export async function startRedis({ password = 'pa55', args = [] as string[] } = {}): Promise<RedisServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'cb-'));
+  const socket = join(folder, 'redis.sock');
+  let program: RunningProgram | undefined;
+  const client = new Redis({
+    path: socket,
+    password,
+    protocol: 2,
+    lazyConnect: true,
+    retryStrategy: () => 20,
+    maxRetriesPerRequest: null,
+  });
+  client.on('error', () => {});
+  const server: RedisServer = {
+    url: `unix://${socket}`,
+    password,
+    address: { url: new Secret(`unix://${socket}`), password: new Secret(password) },
+    client,
+    async start() {
+      program = startProgram('/usr/bin/redis-server', [
+        ...['--port', '0', '--unixsocket', socket, '--requirepass', password, '--save', '', '--appendonly', 'no'],
+        ...['--dir', folder, ...args],
+      ]);
+      await eventually(() => {
+        if (!program?.output().includes('ready to accept connections')) throw new Error(program?.output());
+      });
+    },
+    async stop(signal) {
+      await program?.end(signal);
+    },
+    async close() {
+      client.disconnect();
+      await program?.end('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  await server.start();
+  await client.connect();
+  return server;
+}

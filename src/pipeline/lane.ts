@@ -4,10 +4,13 @@ import { messageOf, PermanentError, TransientError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Delivery, LanePace, Notifier } from '../core/notifier.ts';
 import type { Outbox } from '../core/outbox.ts';
+import { notifyWithin } from './notify-within.ts';
 import { nextDelayMs } from './retry.ts';
 
 /** Longest that one attempt may take; a far side that hangs is a failure like any other. */
 const ATTEMPT_MS = 30_000;
+/** Longest pause while the ledger cannot be used: it is our own, so nobody is spared by more. */
+const LEDGER_CAP_MS = 30_000;
 
 export interface LaneOptions {
   consumer: string;
@@ -28,7 +31,10 @@ export interface LaneState {
   owed: number;
   /** ms since the epoch; absent while all is well. */
   failingSince?: number;
+  /** Why the last attempt failed or was refused; absent once something was accepted again. */
   lastError?: string;
+  /** ms since the epoch; absent unless the lane waits for its group interval or before it tries again. */
+  nextAttemptAt?: number;
 }
 
 export interface Lane {
@@ -57,10 +63,13 @@ class NotifierLane implements Lane {
   readonly #queue = new PQueue({ concurrency: 1 });
   readonly #stop = new AbortController();
   readonly #kill = new AbortController();
+  /** When the far side last took a message, or refused one for good. */
   #lastSentAt = Number.NEGATIVE_INFINITY;
   #failures = 0;
   #failingSince: number | undefined;
   #lastError: string | undefined;
+  #nextAttemptAt: number | undefined;
+  #ledgerFailures = 0;
   /** Accepted by the far side, but the ledger could not yet take note of it. */
   #accepted: string | undefined;
 
@@ -81,52 +90,73 @@ class NotifierLane implements Lane {
       owed: this.#options.outbox.owed(this.consumer),
       ...(this.#failingSince !== undefined && { failingSince: this.#failingSince }),
       ...(this.#lastError !== undefined && { lastError: this.#lastError }),
+      ...(this.#nextAttemptAt !== undefined && { nextAttemptAt: this.#nextAttemptAt }),
     };
   }
 
   async stop(deadlineMs: number): Promise<void> {
     this.#stop.abort();
-    const timer = setTimeout(() => this.#kill.abort(new TransientError('shutting down')), deadlineMs);
-    try {
-      await this.#queue.onIdle();
-    } finally {
-      clearTimeout(timer);
-    }
+    const done = new AbortController();
+    void this.#options.clock.sleep(deadlineMs, done.signal).then(() => {
+      if (!done.signal.aborted) this.#kill.abort(new TransientError('shutting down'));
+    });
+    await this.#queue.onIdle();
+    done.abort();
   }
 
   async #run(): Promise<void> {
-    const { clock, outbox, pace } = this.#options;
-    try {
-      while (!this.#stop.signal.aborted) {
-        if (outbox.owed(this.consumer) === 0) return;
-        await clock.sleep(this.#lastSentAt + pace.groupIntervalMs - clock.now(), this.#stop.signal);
-        if (this.#stop.signal.aborted) return;
-        const delivery = outbox.claim(this.consumer, pace.maxEvents);
-        if (delivery === undefined) return;
-        const waitMs = await this.#attempt(delivery);
-        if (waitMs > 0) await clock.sleep(waitMs, this.#stop.signal);
+    while (!this.#stop.signal.aborted) {
+      try {
+        if (!(await this.#deliverNext())) return;
+      } catch (error) {
+        await this.#wait(this.#noteLedgerFailure(error));
       }
-    } catch (error) {
-      // The ledger cannot be read or written: nothing is lost, the delivery is repeated under its id.
-      this.#options.logger.error({ consumer: this.consumer, err: error }, 'the outbox cannot be used; trying again');
-      await clock.sleep(nextDelayMs({ failures: 4, random: this.#random }), this.#stop.signal);
-      queueMicrotask(() => this.wake());
     }
+  }
+
+  /** Makes one attempt when it is time, and waits after a failure. Returns false when nothing is owed. */
+  async #deliverNext(): Promise<boolean> {
+    const { clock, outbox, pace } = this.#options;
+    if (outbox.owed(this.consumer) === 0) return false;
+    // Bounded, as the clock may have been set back.
+    const restMs = Math.min(this.#lastSentAt + pace.groupIntervalMs - clock.now(), pace.groupIntervalMs);
+    await this.#wait(restMs);
+    if (this.#stop.signal.aborted) return false;
+    // Only now, so that it holds everything that came meanwhile.
+    const delivery = outbox.claim(this.consumer, pace.maxEvents);
+    if (delivery === undefined) return false;
+    const waitMs = await this.#attempt(delivery);
+    this.#noteLedgerWorks();
+    await this.#wait(waitMs);
+    return true;
+  }
+
+  /** Until then, or until the lane is stopped. */
+  async #wait(ms: number): Promise<void> {
+    if (ms <= 0) return;
+    const { clock } = this.#options;
+    this.#nextAttemptAt = clock.now() + ms;
+    await clock.sleep(ms, this.#stop.signal);
+    this.#nextAttemptAt = undefined;
   }
 
   get #random(): () => number {
     return this.#options.random ?? Math.random;
   }
 
-  /** One attempt; returns how long to wait before the next one. */
+  /** One attempt; returns how long to wait before the next one. Throws when the outbox cannot take note of its outcome. */
   async #attempt(delivery: Delivery): Promise<number> {
     const { notifier, outbox, clock, onAttempt, attemptMs = ATTEMPT_MS } = this.#options;
     const count = delivery.events.length;
     try {
-      if (this.#accepted !== delivery.id) await notifyWithin(notifier, delivery, attemptMs, this.#kill.signal);
+      if (this.#accepted !== delivery.id) {
+        await notifyWithin(notifier, delivery, { ms: attemptMs, clock, kill: this.#kill.signal });
+        this.#lastSentAt = clock.now();
+        this.#accepted = delivery.id;
+      }
     } catch (error) {
-      this.#lastSentAt = clock.now();
       if (!(error instanceof TransientError)) {
+        this.#lastSentAt = clock.now();
         this.#park(delivery, error);
         onAttempt?.('parked', count);
         return 0;
@@ -136,8 +166,6 @@ class NotifierLane implements Lane {
       onAttempt?.('failed', count);
       return this.#fail(error, count);
     }
-    this.#lastSentAt = clock.now();
-    this.#accepted = delivery.id;
     outbox.delivered(this.consumer, delivery.id);
     onAttempt?.('delivered', count);
     this.#recover();
@@ -191,26 +219,21 @@ class NotifierLane implements Lane {
     this.#failingSince = undefined;
     this.#lastError = undefined;
   }
-}
 
-/** Ends after `ms` whatever the notifier does, and when `kill` aborts. */
-async function notifyWithin(notifier: Notifier, delivery: Delivery, ms: number, kill: AbortSignal): Promise<void> {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(new TransientError(`no answer within ${ms} ms`)), ms);
-  const signal = AbortSignal.any([kill, late.signal]);
-  try {
-    await Promise.race([notifier.notify(delivery, signal), rejectOn(signal)]);
-  } catch (error) {
-    // A notifier may report the abort in its own words; the cause is what counts.
-    throw signal.aborted && !(error instanceof PermanentError) ? signal.reason : error;
-  } finally {
-    clearTimeout(timer);
+  /** Nothing is lost by it: the delivery is repeated under its id. Returns how long to wait. */
+  #noteLedgerFailure(error: unknown): number {
+    const { logger } = this.#options;
+    this.#ledgerFailures++;
+    const waitMs = nextDelayMs({ failures: this.#ledgerFailures, random: this.#random, capMs: LEDGER_CAP_MS });
+    const fields = { consumer: this.consumer, retry_in_ms: waitMs };
+    if (this.#ledgerFailures === 1) logger.error({ ...fields, err: error }, 'the outbox cannot be used; trying again');
+    else logger.debug({ ...fields, reason: messageOf(error) }, 'the outbox can still not be used');
+    return waitMs;
   }
-}
 
-function rejectOn(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
+  #noteLedgerWorks(): void {
+    if (this.#ledgerFailures === 0) return;
+    this.#options.logger.info({ consumer: this.consumer, failures: this.#ledgerFailures }, 'the outbox works again');
+    this.#ledgerFailures = 0;
+  }
 }

@@ -17,17 +17,17 @@ export interface RetryOptions {
 }
 
 /**
- * How long to wait before the next attempt: doubling from `firstMs` to `capMs`, the upper half of it by chance so that
- * many waiters do not come back together; never less than the far side asked for, within an hour.
+ * How long to wait before the next attempt: by chance between nothing and a bound that doubles from `firstMs` to `capMs`,
+ * so that many waiters do not come back together; never less than the far side asked for, within an hour, or than 1 ms.
  */
 export function nextDelayMs({
   failures,
-  retryAfterMs,
+  retryAfterMs = 0,
   random,
   firstMs = FIRST_MS,
   capMs = CAP_MS,
 }: RetryOptions): number {
-  const full = Math.min(capMs, firstMs * 2 ** Math.min(failures - 1, 30));
-  const own = full / 2 + (random() * full) / 2;
-  return Math.round(Math.max(own, Math.min(retryAfterMs ?? 0, ASKED_CAP_MS)));
+  const bound = Math.min(capMs, firstMs * 2 ** Math.min(failures - 1, 30));
+  const asked = retryAfterMs > 0 ? Math.min(retryAfterMs, ASKED_CAP_MS) : 0;
+  return Math.max(1, Math.ceil(random() * bound), Math.ceil(asked));
 }

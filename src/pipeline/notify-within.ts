@@ -1,0 +1,35 @@
+import type { Clock } from '../core/clock.ts';
+import { PermanentError, TransientError } from '../core/errors.ts';
+import type { Delivery, Notifier } from '../core/notifier.ts';
+
+/**
+ * One attempt that ends after `ms`, and when `kill` aborts, whatever the notifier does with its signal. Throws what the
+ * notifier threw, `TransientError` when the time was over, or the reason of `kill`.
+ */
+export async function notifyWithin(
+  notifier: Notifier,
+  delivery: Delivery,
+  { ms, clock, kill }: { ms: number; clock: Clock; kill: AbortSignal },
+): Promise<void> {
+  kill.throwIfAborted();
+  const attempt = new AbortController();
+  const done = new AbortController();
+  const cut = new Promise<never>((_, reject) => {
+    attempt.signal.addEventListener('abort', () => reject(attempt.signal.reason), { once: true });
+  });
+  // Not AbortSignal.any: what hangs on a signal that outlives the attempt is kept as long as that signal.
+  const onKill = () => attempt.abort(kill.reason);
+  kill.addEventListener('abort', onKill, { once: true });
+  void clock.sleep(ms, done.signal).then(() => {
+    if (!done.signal.aborted) attempt.abort(new TransientError(`no answer within ${ms} ms`));
+  });
+  try {
+    await Promise.race([notifier.notify(delivery, attempt.signal), cut]);
+  } catch (error) {
+    // A notifier reports the abort in words of its own; what caused it is what counts.
+    throw attempt.signal.aborted && !(error instanceof PermanentError) ? attempt.signal.reason : error;
+  } finally {
+    done.abort();
+    kill.removeEventListener('abort', onKill);
+  }
+}

@@ -1,0 +1,116 @@
+import { onTestFinished } from 'vitest';
+import type { Notifier } from '../../src/core/notifier.ts';
+import type { Outbox } from '../../src/core/outbox.ts';
+import { createHttpClient } from '../../src/http/client.ts';
+import { openLedger } from '../../src/ledger/ledger.ts';
+import { webhookNotifier } from '../../src/notifiers/webhook.ts';
+import { createLane, type Lane, type LaneOptions } from '../../src/pipeline/lane.ts';
+import { type Behaviour, type Receiver, startReceiver } from '../support/receivers.ts';
+import { createRecordingLogger, type RecordingLogger } from '../support/recording-logger.ts';
+import { sampleEvent } from '../support/sample-bans.ts';
+import { createTestClock, type TestClock } from '../support/test-clock.ts';
+
+export interface LaneHarness {
+  lane: Lane;
+  clock: TestClock;
+  logger: RecordingLogger;
+  ledger: ReturnType<typeof openLedger>;
+  /** `delivered 3`, one for each attempt. */
+  outcomes: string[];
+  /** Makes the consumer owed these events, and wakes the lane. */
+  owe(...ids: string[]): void;
+}
+
+export interface LaneHarnessOptions {
+  notifier: Notifier;
+  consumer?: string;
+  clock?: TestClock;
+  path?: string;
+  groupIntervalMs?: number;
+  maxEvents?: number;
+  lane?: Partial<LaneOptions>;
+  /** Stands between the lane and the ledger. */
+  around?: (outbox: Outbox) => Outbox;
+}
+
+/** A lane on a real ledger, at a clock that the test drives; chance always draws the middle. */
+export function createLaneHarness(options: LaneHarnessOptions): LaneHarness {
+  const {
+    notifier,
+    consumer = 'chat',
+    clock = createTestClock(),
+    path = ':memory:',
+    around = (outbox) => outbox,
+  } = options;
+  const logger = createRecordingLogger();
+  const ledger = openLedger(path, () => clock.now());
+  const outcomes: string[] = [];
+  const lane = createLane({
+    consumer,
+    notifier,
+    pace: { groupIntervalMs: options.groupIntervalMs ?? 0, maxEvents: options.maxEvents ?? 100 },
+    outbox: around(ledger.deliveries),
+    clock,
+    logger,
+    random: () => 0.5,
+    onAttempt: (outcome, events) => outcomes.push(`${outcome} ${events}`),
+    ...options.lane,
+  });
+  onTestFinished(async () => {
+    const stopped = lane.stop(0);
+    await clock.advance(0);
+    await stopped;
+    ledger.close();
+  });
+  return {
+    lane,
+    clock,
+    logger,
+    ledger,
+    outcomes,
+    owe(...ids) {
+      ledger.transaction(() => {
+        for (const id of ids) ledger.deliveries.publish(sampleEvent(id), [consumer]);
+      });
+      lane.wake();
+    },
+  };
+}
+
+/** The real webhook notifier, and a real receiver behind it. */
+export async function startWebhook(
+  clock: TestClock,
+  behaviour: Behaviour = 'accept',
+): Promise<{ receiver: Receiver; notifier: Notifier }> {
+  const receiver = await startReceiver({ kind: 'webhook', behaviour });
+  const http = createHttpClient({ userAgent: 'cowbell/test' });
+  onTestFinished(async () => {
+    await http.close();
+    await receiver.stop();
+  });
+  const options = webhookNotifier.options.parse({ url: receiver.url });
+  return { receiver, notifier: webhookNotifier.create(options, { http, clock, stdout: process.stdout }) };
+}
+
+/** Ids of the events of each request that was accepted, in order. */
+export function messagesOf(receiver: Receiver): string[][] {
+  return receiver.accepted().map(({ json }) => [json as { id: string }].flat().map(({ id }) => id));
+}
+
+/** A notifier whose attempts end when the test says so. */
+export function createHeldNotifier(): {
+  notifier: Notifier;
+  attempts: { id: string; events: string[]; signal: AbortSignal; accept(): void; fail(error: unknown): void }[];
+} {
+  const attempts: ReturnType<typeof createHeldNotifier>['attempts'] = [];
+  return {
+    attempts,
+    notifier: {
+      notify(delivery, signal) {
+        return new Promise((accept, fail) => {
+          attempts.push({ id: delivery.id, events: delivery.events.map(({ id }) => id), signal, accept, fail });
+        });
+      },
+    },
+  };
+}

@@ -1,6 +1,7 @@
 import type { Agent, Dispatcher } from 'undici';
-import { messageOf, TransientError } from '../core/errors.ts';
+import { PermanentError, TransientError } from '../core/errors.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from '../core/http.ts';
+import { scrubSecrets } from './scrub.ts';
 
 const TIMEOUT_MS = 10_000;
 const CONNECT_MS = 5_000;
@@ -11,7 +12,10 @@ export interface ClosableHttpClient extends HttpClient {
   close(): Promise<void>;
 }
 
-/** The way out over undici, which is loaded with the first request. Redirects are answers, not followed. */
+/**
+ * The way out over undici, which is loaded with the first request. Redirects are answers, not followed. What an answer
+ * other than 2xx quotes of the address or of the headers is taken out of it. No error has a cause: it would know them.
+ */
 export function createHttpClient(options: { userAgent: string; bodyCapBytes?: number }): ClosableHttpClient {
   const { userAgent, bodyCapBytes = BODY_CAP_BYTES } = options;
   let agent: Promise<Agent> | undefined;
@@ -28,8 +32,12 @@ export function createHttpClient(options: { userAgent: string; bodyCapBytes?: nu
         const dispatcher = await getAgent();
         return await exchange(dispatcher, request, AbortSignal.any([signal, timeout.signal]), userAgent, bodyCapBytes);
       } catch (error) {
+        if (error instanceof PermanentError) throw error;
+        if (signal.aborted) throw new TransientError('the request was given up');
         if (timeout.signal.aborted) throw new TransientError(`no answer within ${timeoutMs} ms`);
-        throw new TransientError(`no connection: ${reasonOf(error)}`);
+        const code = codeOf(error);
+        if (code === 'UND_ERR_INVALID_ARG') throw new PermanentError('a header or the address cannot be sent');
+        throw new TransientError(`no connection: ${code}`);
       } finally {
         clearTimeout(timer);
       }
@@ -49,7 +57,7 @@ async function exchange(
 ): Promise<HttpResponse> {
   const url = URL.parse(request.url.reveal());
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
-    throw new TransientError('the address is not an http or https address');
+    throw new PermanentError('the address is not an http or https address');
   }
   const answer = await dispatcher.request({
     origin: url.origin,
@@ -63,16 +71,22 @@ async function exchange(
     body: request.body ?? null,
     signal,
   });
+  const body = await readUpTo(answer.body, bodyCapBytes);
+  const isGood = answer.statusCode >= 200 && answer.statusCode < 300;
   return {
     status: answer.statusCode,
     headers: flatten(answer.headers),
-    body: await readUpTo(answer.body, bodyCapBytes),
+    body: isGood ? body : scrubSecrets(body, url, request.headers),
   };
 }
 
 function basicAuth(url: URL): string {
-  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-  return `Basic ${Buffer.from(pair).toString('base64')}`;
+  try {
+    const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+    return `Basic ${Buffer.from(pair).toString('base64')}`;
+  } catch {
+    throw new PermanentError('the user name or password in the address is not percent-encoded as it must be');
+  }
 }
 
 function flatten(headers: Record<string, string | string[] | undefined>): Record<string, string> {
@@ -95,10 +109,9 @@ async function readUpTo(body: AsyncIterable<Buffer>, bytes: number): Promise<str
   return Buffer.concat(chunks).subarray(0, bytes).toString('utf8');
 }
 
-/** The reason without the address: paths and queries of webhooks are secrets. */
-function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
-  if (code !== undefined) return code;
-  return error instanceof TransientError ? messageOf(error) : error instanceof Error ? error.name : 'unknown';
+/** The reason without the address: paths and queries of webhooks are secrets, and some are host names. */
+function codeOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0]);
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : error instanceof Error ? error.name : 'unknown';
 }

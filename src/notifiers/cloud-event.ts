@@ -11,8 +11,8 @@ export function toCloudEvent(event: BanEvent) {
   return {
     specversion: '1.0',
     id,
-    // A URI reference: a host name is one as it is.
-    source: encodeURI(host),
+    // A URI reference that may not be empty: a host name is one as it is.
+    source: encodeURIComponent(host.toWellFormed()) || 'unknown',
     type: `cowbell.${type}`,
     time: at,
     ...(subject !== undefined && { subject }),
@@ -28,7 +28,7 @@ const CloudEvent = z.discriminatedUnion(
     return z.object({
       specversion: z.literal('1.0'),
       id,
-      source: z.string().describe('The host'),
+      source: z.string().min(1).meta({ format: 'uri-reference', description: 'The host' }),
       type: z.literal(`cowbell.${type.value}`),
       time: at,
       subject: z.string().optional().describe('The network that the event is about'),

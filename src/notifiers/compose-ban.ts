@@ -1,12 +1,14 @@
 import type { Ban, BanEvent } from '../core/event.ts';
 import { hostOf, type Network } from '../core/network.ts';
 import { formatDuration, plural } from '../core/text.ts';
-import { joinLines, type Line, type Message, type Part } from './message.ts';
+import { code, evidenceLines, footer, joinLines, type Line, type Message, type Part, words } from './message.ts';
 
 type BanTold = Extract<BanEvent, { ban: Ban }>;
 
 /** Names that one line lists; the rest is counted. */
 const NAMED = 3;
+/** Entries that one fact lists. */
+const LISTED = 5;
 
 const END_WORDS = {
   expired: 'expired',
@@ -26,51 +28,70 @@ export function composeBan(event: BanTold): Message {
     facts: factsOf(event),
     notes: notesOf(event),
     items: [],
-    evidence: event.type === 'ban.started' ? ban.evidence : [],
-    footer: `${ban.host} · ${ban.jail}`,
+    evidence: event.type === 'ban.started' ? evidenceLines(ban.evidence) : [],
+    footer: footer(ban.host, ban.jail),
     at: Date.parse(event.at),
   };
 }
 
 /** The address of a single host, the network of many. */
 export function whoOf(network: string): Part {
-  return { code: hostOf(network as Network) ?? network };
+  return code(hostOf(network as Network) ?? network);
+}
+
+/** `smtp, imap`. */
+export function servicesOf(ban: Ban): Line {
+  return joinLines(
+    ban.services.slice(0, NAMED).map((service) => [words(service, 32)]),
+    ', ',
+  );
 }
 
 /** `30 min`, `good`, or undefined where the end is unknown. */
 export function lengthOf(ban: Ban): string | undefined {
   if (ban.permanent) return 'good';
   if (ban.until === undefined) return undefined;
-  return formatDuration(Date.parse(ban.until) - Date.parse(ban.started_at));
+  const ms = Date.parse(ban.until) - Date.parse(ban.started_at);
+  return ms > 0 ? formatDuration(ms) : undefined;
 }
 
 function titleOf({ type, ban }: BanTold): Line {
   const who = whoOf(ban.network);
-  if (type === 'ban.ended') return ['Ban of ', who, ` ${END_WORDS[ban.end_reason ?? 'expired']}`];
+  if (type === 'ban.ended') {
+    const ms = Date.parse(ban.ended_at ?? ban.started_at) - Date.parse(ban.started_at);
+    const after = ms > 0 ? ` after ${formatDuration(ms)}` : '';
+    return ['Ban of ', who, ` ${END_WORDS[ban.end_reason ?? 'expired']}${after}`];
+  }
   const length = lengthOf(ban);
-  const verb =
-    type === 'ban.extended' ? 'Ban extended: ' : ban.known_users.length > 0 ? 'Your own user was banned: ' : 'Banned ';
-  return [verb, who, ...(length === undefined ? [] : [` for ${length}`])];
+  const forLength = length === undefined ? [] : [` for ${length}`];
+  if (type === 'ban.extended')
+    return ['Ban extended: ', who, ...forLength, ...(length === undefined ? [] : [' in all'])];
+  return [ban.known_users.length > 0 ? 'Your own user was banned: ' : 'Banned ', who, ...forLength];
 }
 
 function ownUsers(ban: Ban): Line {
-  const users = ban.known_users.slice(0, NAMED).map((user): Line => [{ code: user.name }]);
-  const rest = ban.known_users.length - users.length;
-  const names = joinLines([...users, ...(rest > 0 ? [[plural(rest, 'other')]] : [])]);
-  return ['Logs in from there: ', ...names];
+  return ['Logs in from there: ', ...nameSome(ban.known_users, NAMED)];
+}
+
+/** `a, b and 2 others`. */
+function nameSome(list: readonly { name: string }[], most: number): Line {
+  // The one that is left over is as short as its count.
+  const count = list.length === most + 1 ? list.length : most;
+  const named = list.slice(0, count).map(({ name }): Line => [code(name)]);
+  const rest = list.length - named.length;
+  return joinLines([...named, ...(rest > 0 ? [[plural(rest, 'other')]] : [])]);
 }
 
 /** `10 failed logins on smtp as info@example.org and 2 others`. */
 function whyLines(ban: Ban): Line[] {
-  if (ban.attempts === 0) return [];
-  const named = ban.accounts.slice(0, NAMED - 1).map((account): Line => [{ code: account.name }]);
-  const rest = ban.accounts.length - named.length;
-  const accounts = joinLines([...named, ...(rest > 0 ? [[plural(rest, 'other')]] : [])]);
-  const what = ban.accounts.length > 0 ? 'failed login' : 'failed attempt';
+  const services = servicesOf(ban);
+  const where: Line = services.length > 0 ? [' on ', ...services] : [];
+  if (ban.attempts === 0) return where.length > 0 ? [['No failed attempt was seen', ...where]] : [];
+  const accounts = nameSome(ban.accounts, NAMED - 1);
   return [
     [
-      plural(ban.attempts, what),
-      ...(ban.services.length > 0 ? [` on ${ban.services.join(', ')}`] : []),
+      plural(ban.attempts, ban.accounts.length > 0 ? 'failed login' : 'failed attempt'),
+      ...where,
       ...(accounts.length > 0 ? [' as ', ...accounts] : []),
     ],
   ];
@@ -78,19 +99,7 @@ function whyLines(ban: Ban): Line[] {
 
 function factsOf({ type, ban }: BanTold): Message['facts'] {
   const facts: { label: string; value: Line }[] = [];
-  if (type === 'ban.ended') {
-    const length = Date.parse(ban.ended_at ?? ban.started_at) - Date.parse(ban.started_at);
-    facts.push({ label: 'Stood for', value: [formatDuration(length)] });
-  } else if (ban.until !== undefined) {
-    const until = Date.parse(ban.until);
-    facts.push({
-      label: 'Until',
-      value: [
-        { time: until, as: 'moment' },
-        { time: until, as: 'distance' },
-      ],
-    });
-  } else if (ban.permanent) facts.push({ label: 'Until', value: ['a person lifts it'] });
+  if (type !== 'ban.ended') facts.push(...untilFact(ban));
   const place = placeOf(ban);
   if (place !== undefined) facts.push({ label: 'From', value: [place] });
   if (hostOf(ban.network as Network) === undefined && ban.offenders.length > 0) {
@@ -99,10 +108,15 @@ function factsOf({ type, ban }: BanTold): Message['facts'] {
   if (ban.accounts.length > 0) {
     facts.push({ label: 'Accounts tried', value: tally(ban.accounts.map(({ name, attempts }) => [name, attempts])) });
   }
+  if (ban.known_users.length > 0) facts.push({ label: 'Known users', value: knownUsers(ban) });
+  if (ban.rules.length > 0) {
+    const rules = ban.rules.slice(0, LISTED).map((rule): Line => [code(rule)]);
+    facts.push({ label: ban.rules.length === 1 ? 'Rule' : 'Rules', value: joinLines(rules, ', ') });
+  }
   if (ban.reputation !== undefined) {
     const { source, score, reports } = ban.reputation;
     const detail = reports === undefined ? '' : `, ${plural(reports, 'report')}`;
-    facts.push({ label: 'Reputation', value: [`${source}: ${score} of 100${detail}`] });
+    facts.push({ label: 'Reputation', value: [words(source, 32), ` ${score} of 100${detail}`] });
   }
   if (ban.history !== undefined && ban.history.bans > 1) {
     const { bans, window_days, first_seen_at } = ban.history;
@@ -112,16 +126,38 @@ function factsOf({ type, ban }: BanTold): Message['facts'] {
   return facts;
 }
 
-function placeOf(ban: Ban): string | undefined {
+function untilFact(ban: Ban): Message['facts'] {
+  if (ban.until === undefined) return ban.permanent ? [{ label: 'Until', value: ['a person lifts it'] }] : [];
+  const time = Date.parse(ban.until);
+  return [
+    {
+      label: 'Until',
+      value: [
+        { time, as: 'moment' },
+        { time, as: 'distance' },
+      ],
+    },
+  ];
+}
+
+/** `anna@example.org, 41 logins, the last 2026-11-22 18:04`. */
+function knownUsers(ban: Ban): Line {
+  const users = ban.known_users.slice(0, LISTED).map(({ name, logins, last_seen_at }): Line => {
+    return [code(name), ` ${plural(logins, 'login')}, the last `, { time: Date.parse(last_seen_at), as: 'moment' }];
+  });
+  return joinLines(users, '; ', '; ');
+}
+
+function placeOf(ban: Ban): Part | undefined {
   const worst = ban.offenders[0];
   const parts = [worst?.country, worst?.as_name, worst?.asn === undefined ? undefined : `AS${worst.asn}`];
   const known = parts.filter((part) => part !== undefined && part !== '');
-  return known.length === 0 ? undefined : known.join(' · ');
+  return known.length === 0 ? undefined : words(known.join(' · '), 100);
 }
 
 function tally(counts: readonly [string, number][]): Line {
-  const listed = counts.slice(0, 5).map(([name, count]): Line => [{ code: name }, ` ×${count}`]);
-  return joinLines(listed, ', ').concat(counts.length > 5 ? [` and ${counts.length - 5} more`] : []);
+  const listed = counts.slice(0, LISTED).map(([name, count]): Line => [code(name), ` ×${count}`]);
+  return joinLines(listed, ', ').concat(counts.length > LISTED ? [` and ${counts.length - LISTED} more`] : []);
 }
 
 function notesOf({ type, ban }: BanTold): Line[] {

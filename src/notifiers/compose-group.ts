@@ -1,11 +1,25 @@
 import type { Ban, BanEvent } from '../core/event.ts';
-import { formatDuration, plural } from '../core/text.ts';
-import { lengthOf, whoOf } from './compose-ban.ts';
+import { formatCount, formatDuration, plural } from '../core/text.ts';
+import { lengthOf, servicesOf, whoOf } from './compose-ban.ts';
 import { eventLine, type OtherEvent } from './compose-other.ts';
-import { ICONS, joinLines, type Line, type Message, type Part, type Tone } from './message.ts';
+import { code, footer, ICONS, joinLines, type Line, type Message, type Tone, words } from './message.ts';
 
-/** Lines that one message lists of each kind; the rest is counted. */
+/** Bans that one message lists; the rest is counted. */
 const LISTED = 10;
+/** More than there are reasons for; a bound all the same. */
+const MOST_LISTED = 20;
+
+/** What a person must not miss among many: listed whole, in front. */
+const NEWS: readonly BanEvent['type'][] = ['source.down', 'source.up', 'bans.cleared'];
+
+const OTHER_WORDS: Record<OtherEvent['type'], string> = {
+  'source.down': 'source down',
+  'source.up': 'source up again',
+  'bans.cleared': 'all bans cleared',
+  'bans.adopted': 'bans adopted',
+  'denylist.added': 'denylisted',
+  'denylist.removed': 'no longer denylisted',
+};
 
 /** A message about many events: exact counts, own users first, then the worst offenders. */
 export function composeGroup(events: readonly BanEvent[]): Message {
@@ -14,27 +28,43 @@ export function composeGroup(events: readonly BanEvent[]): Message {
   const ended = bans.filter((event) => event.type === 'ban.ended').map((event) => event.ban);
   const extended = bans.length - started.length - ended.length;
   const others = events.filter((event): event is OtherEvent => !('ban' in event));
+  const news = others.filter((event) => NEWS.includes(event.type));
   const own = started.filter((ban) => ban.known_users.length > 0);
   const counts = [
     ...(started.length > 0 ? [plural(started.length, 'ban')] : []),
-    ...(ended.length > 0 ? [`${plural(ended.length, 'ban')} ended`] : []),
-    ...(extended > 0 ? [`${plural(extended, 'ban')} extended`] : []),
-    ...(others.length > 0 ? [plural(others.length, 'other event')] : []),
+    ...(ended.length > 0 ? [`${formatCount(ended.length)} ended`] : []),
+    ...(extended > 0 ? [`${formatCount(extended)} extended`] : []),
+    ...(others.length > 0 ? [plural(others.length, bans.length > 0 ? 'other event' : 'event')] : []),
   ];
   const times = events.map((event) => Date.parse(event.at));
   const at = Math.max(...times);
   const spanMs = at - Math.min(...times);
+  const isTest = events.length > 0 && events.every((event) => event.test);
   return {
     tone: toneOf(own.length, started.length, others),
-    title: [`${counts.join(', ')}${spanMs >= 1000 ? ` within ${formatDuration(spanMs)}` : ''}`],
+    title: [
+      `${isTest ? 'Test: ' : ''}${counts.join(', ')}${spanMs >= 1000 ? ` within ${formatDuration(spanMs)}` : ''}`,
+    ],
     lead: own.length > 0 ? [[`${plural(own.length, 'ban')} hit your own users.`]] : [],
-    facts: groupFacts(started, ended),
-    notes: [],
-    items: [...otherItems(others), ...banItems(started, own), ...endedItems(ended, started.length)],
+    facts: groupFacts(started, ended, others),
+    notes: groupNotes(started),
+    items: [
+      ...listOf(own.map(banLine), MOST_LISTED, 'more of your own users'),
+      ...listOf(news.map(otherLine), MOST_LISTED, 'more'),
+      ...strangerItems(started, LISTED - own.length),
+      ...listOf(others.filter((event) => !news.includes(event)).map(otherLine), LISTED, 'more'),
+      ...(started.length === 0 ? listOf(ended.map(endedLine), LISTED, 'more ended') : []),
+    ],
     evidence: [],
-    footer: events[0]?.host ?? '',
+    footer: footer(...new Set(events.map((event) => event.host))),
     at,
   };
+}
+
+/** As many lines as allowed, then how many there are besides. */
+function listOf(lines: readonly Line[], most: number, more: string): Line[] {
+  if (lines.length <= most) return [...lines];
+  return [...lines.slice(0, most), [`and ${formatCount(lines.length - most)} ${more}`]];
 }
 
 function toneOf(own: number, started: number, others: readonly BanEvent[]): Tone {
@@ -44,67 +74,77 @@ function toneOf(own: number, started: number, others: readonly BanEvent[]): Tone
   return others.some((event) => event.type === 'bans.cleared') ? 'cleared' : 'end';
 }
 
-function groupFacts(started: readonly Ban[], ended: readonly Ban[]): Message['facts'] {
-  const facts: { label: string; value: Line }[] = [];
-  const services = countBy(started, (ban) => ban.services);
-  if (services.length > 0) facts.push({ label: 'Services', value: countLine(services) });
+function groupFacts(started: readonly Ban[], ended: readonly Ban[], others: readonly OtherEvent[]): Message['facts'] {
   const attempts = started.reduce((sum, ban) => sum + ban.attempts, 0);
-  if (attempts > 0) facts.push({ label: 'Failed attempts', value: [plural(attempts, 'attempt')] });
-  const countries = countBy(started, (ban) => ban.offenders.slice(0, 1).flatMap(({ country }) => country ?? []));
-  if (countries.length > 0) facts.push({ label: 'Countries', value: countLine(countries) });
-  const reasons = countBy(ended, (ban) => [ban.end_reason ?? 'expired']);
-  if (reasons.length > 0) facts.push({ label: 'Ended', value: countLine(reasons) });
-  return facts;
+  const facts: Message['facts'] = [
+    { label: 'Services', value: countLine(countBy(started, (ban) => ban.services)) },
+    { label: 'Failed attempts', value: attempts > 0 ? [formatCount(attempts)] : [] },
+    {
+      label: 'Countries',
+      value: countLine(countBy(started, (ban) => ban.offenders.slice(0, 1).flatMap(({ country }) => country ?? []))),
+    },
+    { label: 'Ended', value: countLine(countBy(ended, (ban) => [ban.end_reason ?? 'expired'])) },
+    { label: 'Other events', value: countLine(countBy(others, (event) => [OTHER_WORDS[event.type]])) },
+  ];
+  return facts.filter(({ value }) => value.length > 0);
 }
 
-function otherItems(others: readonly OtherEvent[]): Line[] {
-  const listed = others.slice(0, LISTED).map((event): Line => [`${iconOf(event)} `, ...eventLine(event)]);
-  return others.length > LISTED ? [...listed, [`and ${others.length - LISTED} more`]] : listed;
+function groupNotes(started: readonly Ban[]): Line[] {
+  const late = started.filter((ban) => ban.late).length;
+  const claimed = started.filter((ban) => ban.claimed).length;
+  const unconfirmed = started.filter((ban) => !ban.confirmed).length;
+  return [
+    ...(late > 0 ? [[`${plural(late, 'ban')} began while cowbell was not running.`]] : []),
+    ...(claimed > 0 ? [[`${plural(claimed, 'address', 'addresses')} may be innocent: the client wrote them.`]] : []),
+    ...(unconfirmed > 0 ? [[`${plural(unconfirmed, 'ban')} known from the log alone.`]] : []),
+  ];
 }
 
-function iconOf(event: BanEvent): string {
+function otherLine(event: OtherEvent): Line {
+  return [`${iconOf(event)} `, ...eventLine(event)];
+}
+
+function iconOf(event: OtherEvent): string {
   if (event.type === 'source.down') return ICONS.trouble;
   if (event.type === 'source.up') return ICONS.recovered;
+  if (event.type === 'denylist.added') return ICONS.denied;
   return event.type === 'bans.cleared' ? ICONS.cleared : ICONS.quiet;
 }
 
-function banItems(started: readonly Ban[], own: readonly Ban[]): Line[] {
+function strangerItems(started: readonly Ban[], most: number): Line[] {
   const strangers = started.filter((ban) => ban.known_users.length === 0).sort((a, b) => b.attempts - a.attempts);
-  const listed = [...own, ...strangers].slice(0, LISTED);
-  const lines = listed.map(banLine);
-  return started.length > listed.length
-    ? [...lines, [`and ${plural(started.length - listed.length, 'more ban')}`]]
-    : lines;
+  return listOf(strangers.map(banLine), Math.max(most, 3), strangers.length - most === 1 ? 'more ban' : 'more bans');
 }
 
 function banLine(ban: Ban): Line {
   const length = lengthOf(ban);
   const account = ban.accounts[0];
-  const users = ban.known_users.slice(0, 2).map((user): Line => [{ code: user.name }]);
-  const parts: Part[] = [
+  const users = ban.known_users.slice(0, 2).map((user): Line => [code(user.name)]);
+  const services = servicesOf(ban);
+  return [
     ...(users.length > 0 ? [`${ICONS.own} `] : []),
     whoOf(ban.network),
     ...(length === undefined ? [] : [` for ${length}`]),
     ...(ban.attempts > 0 ? [`, ${plural(ban.attempts, 'attempt')}`] : []),
-    ...(ban.services.length > 0 ? [` on ${ban.services.join(', ')}`] : []),
-    ...(account === undefined ? [] : [' as ', { code: account.name }]),
+    ...(services.length > 0 ? [' on ', ...services] : []),
+    ...(account === undefined ? [] : [' as ', code(account.name)]),
     ...(users.length === 0 ? [] : [', used by ', ...joinLines(users)]),
   ];
-  return parts;
 }
 
-function endedItems(ended: readonly Ban[], started: number): Line[] {
-  if (started > 0 || ended.length === 0) return [];
-  const lines = ended.slice(0, LISTED).map((ban): Line => [whoOf(ban.network), ` ${ban.end_reason ?? 'expired'}`]);
-  return ended.length > LISTED ? [...lines, [`and ${ended.length - LISTED} more`]] : lines;
+function endedLine(ban: Ban): Line {
+  return [whoOf(ban.network), ` ${ban.end_reason ?? 'expired'}`];
 }
 
-function countBy(bans: readonly Ban[], keysOf: (ban: Ban) => readonly string[]): [string, number][] {
+function countBy<T>(things: readonly T[], keysOf: (thing: T) => readonly string[]): [string, number][] {
   const counts = new Map<string, number>();
-  for (const ban of bans) for (const key of keysOf(ban)) counts.set(key, (counts.get(key) ?? 0) + 1);
+  for (const thing of things) for (const key of keysOf(thing)) counts.set(key, (counts.get(key) ?? 0) + 1);
   return [...counts].sort((a, b) => b[1] - a[1]).slice(0, LISTED);
 }
 
 function countLine(counts: readonly [string, number][]): Line {
-  return [counts.map(([name, count]) => `${name} ${count}`).join(', ')];
+  return joinLines(
+    counts.map(([name, count]): Line => [words(name, 32), ` ${formatCount(count)}`]),
+    ', ',
+  );
 }

@@ -1,6 +1,6 @@
 import type { BanEvent } from '../core/event.ts';
 import { formatDuration, plural } from '../core/text.ts';
-import { joinLines, type Line, type Message } from './message.ts';
+import { code, footer, joinLines, type Line, type Message, words } from './message.ts';
 
 /** An event that is not about one ban. */
 export type OtherEvent = Exclude<BanEvent, { ban: unknown }>;
@@ -13,17 +13,20 @@ export function composeOther(event: OtherEvent): Message {
     notes: [],
     items: [],
     evidence: [],
-    footer: event.host,
+    footer: footer(event.host),
     at: Date.parse(event.at),
     ...message,
     title: [...(event.test ? ['Test: '] : []), ...message.title],
   };
 }
 
-function networks(list: readonly string[], count: number): Line[] {
+function networksFact(list: readonly string[], count: number): Message['facts'] {
   if (list.length === 0) return [];
-  const more = count > list.length ? [[plural(count - list.length, 'other')]] : [];
-  return [joinLines([...list.map((network): Line => [{ code: network }]), ...more])];
+  const rest = count - Math.min(list.length, 10);
+  const more = rest > 0 ? [[plural(rest, 'other')]] : [];
+  return [
+    { label: 'Networks', value: joinLines([...list.slice(0, 10).map((network): Line => [code(network)]), ...more]) },
+  ];
 }
 
 type Told = Pick<Message, 'tone' | 'title' | 'lead'> & Partial<Message>;
@@ -35,8 +38,8 @@ function describeOther(event: OtherEvent): Told {
       return {
         tone: 'cleared',
         title: [`${plural(count, 'ban')} dropped at once`],
-        lead: [[`Every ban of ${jail} is gone${reason === undefined ? '' : `: ${reason}`}.`]],
-        facts: [{ label: 'Networks', value: networks(event.cleared.networks, count).flat() }],
+        lead: [['Every ban of ', words(jail, 64), ' is gone', ...(reason === undefined ? [] : [': ', words(reason)])]],
+        facts: networksFact(event.cleared.networks, count),
       };
     }
     case 'bans.adopted': {
@@ -45,24 +48,27 @@ function describeOther(event: OtherEvent): Told {
       return {
         tone: 'quiet',
         title: [`Watching, with ${plural(count, 'ban')} standing`],
-        lead: [[`This is the first look at ${source}: ${plural(count, 'ban')}${denied} were there before.`]],
-        facts: count > 0 ? [{ label: 'Networks', value: networks(event.adopted.networks, count).flat() }] : [],
+        lead: [['First look at ', words(source, 64), `: ${plural(count, 'ban')}${denied} stood before.`]],
+        facts: networksFact(event.adopted.networks, count),
       };
     }
     case 'denylist.added':
       return {
         tone: 'denied',
-        title: ['Denylisted ', { code: event.denylist.network }],
+        title: ['Denylisted ', code(event.denylist.network)],
         lead: [['It is refused until a person removes it from the denylist.']],
       };
     case 'denylist.removed':
-      return { tone: 'end', title: ['No longer denylisted: ', { code: event.denylist.network }], lead: [] };
+      return { tone: 'end', title: ['No longer denylisted: ', code(event.denylist.network)], lead: [] };
     case 'source.down': {
       const { name, reason, since } = event.source;
       return {
         tone: 'trouble',
-        title: [`${name} is down`],
-        lead: [[{ code: reason }], ['Bans may go untold until it is back; what can be caught up then, will be.']],
+        title: [words(name, 64), ' is down'],
+        lead: [
+          ...(reason === '' ? [] : [[words(reason)]]),
+          ['Bans may go untold until it is back; what can be caught up then, will be.'],
+        ],
         facts: [{ label: 'Last well', value: [{ time: Date.parse(since), as: 'moment' }] }],
       };
     }
@@ -72,9 +78,9 @@ function describeOther(event: OtherEvent): Told {
       const caught = caught_up === undefined ? '' : `, ${plural(caught_up, 'line')} caught up`;
       return {
         tone: 'recovered',
-        title: [`${name} is up again`],
+        title: [words(name, 64), ' is up again'],
         lead: [[`It was down for ${lasted}${caught}.`]],
-        facts: [{ label: 'Reason', value: [{ code: reason }] }],
+        facts: reason === '' ? [] : [{ label: 'Reason', value: [words(reason)] }],
       };
     }
   }

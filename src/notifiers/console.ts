@@ -30,18 +30,23 @@ export const consoleNotifier: NotifierDefinition<typeof Options> = {
   options: Options,
   pace: { groupIntervalMs: 0, maxEvents: 100 },
   create: ({ colours }, { stdout }) => ({
-    async notify({ events }) {
+    async notify({ events }, signal) {
       const isTerminal = 'isTTY' in stdout && stdout.isTTY === true;
       const paint = colours === 'always' || (colours === 'auto' && isTerminal);
       const text = events.map((event) => renderConsole(composeMessage([event]), paint)).join('');
-      await write(stdout, text);
+      await write(stdout, text, signal);
     },
   }),
 };
 
-function write(stdout: NodeJS.WritableStream, text: string): Promise<void> {
+/** Resolves once it is written; a reader that does not read holds it up until `signal` aborts. */
+function write(stdout: NodeJS.WritableStream, text: string, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
+    const give = () => reject(new TransientError('the terminal does not take it'));
+    if (signal.aborted) return give();
+    signal.addEventListener('abort', give, { once: true });
     stdout.write(text, (error) => {
+      signal.removeEventListener('abort', give);
       if (error) reject(new TransientError('the terminal cannot be written to', { cause: error }));
       else resolve();
     });

@@ -1,5 +1,5 @@
+import type { APIEmbedField, RESTPostAPIWebhookWithTokenJSONBody } from 'discord-api-types/v10';
 import { z } from 'zod';
-import { TransientError } from '../core/errors.ts';
 import type { HttpResponse } from '../core/http.ts';
 import { requireAccepted } from '../core/http-outcome.ts';
 import type { NotifierDefinition } from '../core/notifier.ts';
@@ -7,7 +7,8 @@ import { secretUrl } from '../core/options.ts';
 import { Secret } from '../core/secret.ts';
 import { cutText } from '../core/text.ts';
 import { composeMessage } from './compose.ts';
-import { COLOURS, ICONS, type Line, type Message } from './message.ts';
+import { fitLine, joinUpTo } from './fit-lines.ts';
+import { COLOURS, ICONS, isHarmless, type Line, type Message } from './message.ts';
 
 /** https://docs.discord.com/developers/resources/message#embed-object-embed-limits */
 const TITLE = 256;
@@ -15,14 +16,19 @@ const DESCRIPTION = 4_096;
 const FIELDS = 25;
 const FIELD_NAME = 256;
 const FIELD_VALUE = 1_024;
-const FOOTER = 2_048;
+/** Our own bound, below the 2,048 of a footer. */
+const FOOTER = 256;
 /** Title, description, fields and footer of all embeds together. */
 const EMBEDS_TOTAL = 6_000;
-/** Our own bound of one piece of foreign text. */
-const CODE_TEXT = 200;
+/** Our own bound of log lines. */
+const EVIDENCE = 1_500;
+/** Longest that a bucket is waited for. */
+const LONGEST_WAIT_MS = 10_000;
 
 const Options = z.object({
-  url: secretUrl().describe('Webhook, https://discord.com/api/webhooks/…'),
+  url: secretUrl()
+    .describe('Webhook, https://discord.com/api/webhooks/…')
+    .meta({ examples: ['${COWBELL_DISCORD_URL}'] }),
 });
 
 /** Discord by a webhook: https://docs.discord.com/developers/resources/webhook#execute-webhook */
@@ -37,9 +43,8 @@ export const discordNotifier: NotifierDefinition<typeof Options> = {
     let resumeAt = 0;
     return {
       async notify(delivery, signal) {
-        if (clock.now() < resumeAt) {
-          throw new TransientError('Discord asked to wait', { retryAfterMs: resumeAt - clock.now() });
-        }
+        // The last answer said that another call before then would be refused.
+        if (clock.now() < resumeAt) await clock.sleep(resumeAt - clock.now(), signal);
         const response = await http.send(
           {
             url: target,
@@ -66,7 +71,7 @@ function waiting(url: Secret): Secret {
 function bucketWaitMs({ headers }: HttpResponse): number {
   if (headers['x-ratelimit-remaining'] !== '0') return 0;
   const seconds = Number(headers['x-ratelimit-reset-after']);
-  return Number.isFinite(seconds) && seconds > 0 ? Math.min(Math.ceil(seconds * 1000), 60_000) : 0;
+  return Number.isFinite(seconds) && seconds > 0 ? Math.min(Math.ceil(seconds * 1000), LONGEST_WAIT_MS) : 0;
 }
 
 /** https://docs.discord.com/developers/topics/rate-limits#exceeding-a-rate-limit: seconds, with a fraction. */
@@ -85,25 +90,18 @@ function parseJson(text: string): unknown {
 }
 
 /** A message as the body of a webhook call. */
-export function renderDiscord(message: Message) {
-  const budget = createBudget(EMBEDS_TOTAL);
-  const title = budget.take(fitLine([`${ICONS[message.tone]} `, ...message.title], TITLE));
-  const footer = budget.take(cutText(message.footer || 'cowbell', Math.min(FOOTER, 256)));
-  const evidence = message.evidence.length === 0 ? '' : codeBlock(message.evidence, 1_500);
+export function renderDiscord(message: Message): RESTPostAPIWebhookWithTokenJSONBody {
+  const title = fitLine([`${ICONS[message.tone]} `, ...message.title], TITLE, renderLine);
+  const footer = cutText(message.footer, FOOTER);
+  const evidence = message.evidence.length === 0 ? '' : codeBlock(message.evidence, EVIDENCE);
   const lines = [
     ...message.lead,
     ...message.notes.map((note): Line => ['⚠ ', ...note]),
     ...message.items.map((item): Line => ['- ', ...item]),
   ].map(renderLine);
   const text = joinUpTo(lines, DESCRIPTION - evidence.length - 1);
-  const description = budget.take([text, evidence].filter((part) => part !== '').join('\n'));
-  const fields = [];
-  for (const { label, value } of message.facts.slice(0, FIELDS)) {
-    const name = cutText(escapeMarkdown(label), FIELD_NAME);
-    const shown = fitLine(value, FIELD_VALUE);
-    if (shown === '' || !budget.has(name.length + shown.length)) continue;
-    fields.push({ name: budget.take(name), value: budget.take(shown), inline: shown.length <= 40 });
-  }
+  const description = [text, evidence].filter((part) => part !== '').join('\n');
+  const fields = fieldsOf(message, EMBEDS_TOTAL - title.length - description.length - footer.length);
   return {
     // https://docs.discord.com/developers/resources/message#allowed-mentions-object: nothing in it may call anyone.
     allowed_mentions: { parse: [] },
@@ -120,30 +118,33 @@ export function renderDiscord(message: Message) {
   };
 }
 
-function createBudget(total: number) {
-  let left = total;
-  return {
-    has: (length: number) => length <= left,
-    take(text: string): string {
-      left -= text.length;
-      return text;
-    },
-  };
+/** The facts that there is room for. */
+function fieldsOf(message: Message, room: number): APIEmbedField[] {
+  const fields: APIEmbedField[] = [];
+  let left = room;
+  for (const { label, value } of message.facts.slice(0, FIELDS)) {
+    const name = cutText(escapeMarkdown(label), FIELD_NAME);
+    const shown = fitLine(value, FIELD_VALUE, renderLine);
+    if (shown === '' || name.length + shown.length > left) continue;
+    left -= name.length + shown.length;
+    fields.push({ name, value: shown, inline: shown.length <= 40 });
+  }
+  return fields;
 }
 
 /** Backslashes in front of all that Discord's Markdown, its mentions, emojis and links are made of. */
 export function escapeMarkdown(text: string): string {
-  return text.replace(/[\\`*_~|<>@#:[\]]/g, '\\$&');
+  return text.replace(/[\\`*_~|<>@#[\]]|:(?=[\w+-]*:|\/\/)/g, '\\$&');
 }
 
 /** Nothing acts inside a code span but the backticks that end it. */
 function codeSpan(text: string): string {
-  return text === '' ? '' : `\`${cutText(text, CODE_TEXT).replaceAll('`', 'ˋ')}\``;
+  return text === '' ? '' : `\`${text.replaceAll('`', 'ˋ')}\``;
 }
 
 function codeBlock(lines: readonly string[], limit: number): string {
   const text = joinUpTo(
-    lines.map((line) => cutText(line.replaceAll('`', 'ˋ'), 400)),
+    lines.map((line) => line.replaceAll('`', 'ˋ')),
     limit - 8,
   );
   return `\`\`\`\n${text}\n\`\`\``;
@@ -154,30 +155,10 @@ function renderLine(line: Line): string {
     .map((part) => {
       if (typeof part === 'string') return escapeMarkdown(part);
       if ('code' in part) return codeSpan(part.code);
+      if ('words' in part) return isHarmless(part.words) ? escapeMarkdown(part.words) : codeSpan(part.words);
       // https://docs.discord.com/developers/reference#message-formatting-timestamp-styles
       const seconds = Math.floor(part.time / 1000);
       return part.as === 'distance' ? ` (<t:${seconds}:R>)` : `<t:${seconds}:f>`;
     })
     .join('');
-}
-
-/** As many parts as fit whole: a code span that is cut in two would not end. */
-function fitLine(line: Line, limit: number): string {
-  const parts = [...line];
-  let text = renderLine(parts);
-  while (text.length > limit && parts.length > 0) {
-    parts.pop();
-    text = `${renderLine(parts)}…`;
-  }
-  return text;
-}
-
-function joinUpTo(lines: readonly string[], limit: number): string {
-  let text = '';
-  for (const line of lines) {
-    const longer = text === '' ? line : `${text}\n${line}`;
-    if (longer.length > limit - 2) return text === '' ? '' : `${text}\n…`;
-    text = longer;
-  }
-  return text;
 }

@@ -1,14 +1,18 @@
+import { safeText } from '../core/text.ts';
+
 /**
  * A message before it is made for one service: what it says, in parts whose kind decides how a service must escape them.
- * All text has been sanitised by whoever stored it; nothing is escaped yet.
+ * All text in it is visible and cut to a length; nothing is escaped yet.
  */
 
 /** A piece of a line. */
 export type Part =
   /** Our own words. */
   | string
-  /** Text that a stranger may have written, or an address: shown so that nothing in it can act. */
+  /** Text that a stranger may have written, or an address: shown so that nothing in it can act. Made by `code`. */
   | { code: string }
+  /** Somebody else's words: shown as our own where they are `isHarmless`, else as code. Made by `words`. */
+  | { words: string }
   /**
    * A moment, in ms since the epoch: shown in the reader's time zone where the service can. A distance is added to a
    * moment, ` (in 30 minutes)`, where the service keeps it up to date.
@@ -60,12 +64,46 @@ export const COLOURS: Record<Tone, number> = {
   quiet: 0x78909c,
 };
 
+/** Longest piece of foreign text in a line: also when escaped five times as long, several of it fit any service. */
+const CODE_TEXT = 64;
+/** Longest explanation, such as why a source is down. */
+const WORDS_TEXT = 400;
+/** Longest line of evidence. */
+const EVIDENCE_TEXT = 300;
+
+export function code(text: string, limit = CODE_TEXT): Part {
+  return { code: safeText(text, limit) };
+}
+
+export function words(text: string, limit = WORDS_TEXT): Part {
+  return { words: safeText(text, limit) };
+}
+
+/** What stands at the foot of a message: plain text in every service. */
+export function footer(...texts: readonly string[]): string {
+  const shown = texts.map((text) => safeText(text, 100)).filter((text) => text !== '');
+  return shown.length === 0 ? 'cowbell' : shown.join(' · ');
+}
+
+export function evidenceLines(lines: readonly string[]): string[] {
+  return lines
+    .slice(0, 5)
+    .map((line) => safeText(line, EVIDENCE_TEXT))
+    .filter((line) => line !== '');
+}
+
+/** Whether no service could take any of it for markup, a mention, an emoji or a link. */
+export function isHarmless(text: string): boolean {
+  return /^\p{L}[\p{L}\p{N} .,;:'"()/+·-]*$/u.test(text) && !/:\S|\/\//.test(text);
+}
+
 /** A line as plain text: times in UTC. */
 export function plainLine(line: Line): string {
   return line
     .map((part) => {
       if (typeof part === 'string') return part;
       if ('code' in part) return part.code;
+      if ('words' in part) return part.words;
       return part.as === 'moment' ? plainTime(part.time) : '';
     })
     .join('');
@@ -77,9 +115,9 @@ export function plainTime(ms: number): string {
 }
 
 /** `a, b and c`, from lines. */
-export function joinLines(lines: readonly Line[], last = ' and '): Line {
+export function joinLines(lines: readonly Line[], last = ' and ', between = ', '): Line {
   return lines.flatMap((line, index): Part[] => {
     if (index === 0) return [...line];
-    return [index === lines.length - 1 ? last : ', ', ...line];
+    return [index === lines.length - 1 ? last : between, ...line];
   });
 }

@@ -1,7 +1,10 @@
 import { toRfc3339 } from '../core/clock.ts';
 import type { Ban, BanEvent } from '../core/event.ts';
 
-/** One plausible event of each kind, marked as a test: what `ring` sends. Addresses are from RFC 5737 and RFC 3849. */
+/**
+ * Plausible events, at least one of each kind, marked as tests: what `ring` sends. The first is a ban that has just
+ * begun. Addresses are from RFC 5737 and RFC 3849.
+ */
 export function sampleEvents(host: string, now: number): BanEvent[] {
   const at = toRfc3339(now);
   const ban: Ban = {
@@ -28,9 +31,27 @@ export function sampleEvents(host: string, now: number): BanEvent[] {
       'warning: unknown[203.0.113.7]: SASL LOGIN authentication failed: UGFzc3dvcmQ6, sasl_username=info@example.org',
     ],
   };
+  const ownBan: Ban = {
+    ...ban,
+    id: 'sample-own-ban',
+    network: '198.51.100.0/24',
+    attempts: 17,
+    services: ['imap', 'smtp'],
+    rules: ['3', '8'],
+    offenders: [
+      { ip: '198.51.100.23', attempts: 12, country: 'DE', asn: 64_496, as_name: 'Example Net' },
+      { ip: '198.51.100.71', attempts: 5, country: 'DE', asn: 64_496, as_name: 'Example Net' },
+    ],
+    accounts: [{ name: 'anna@example.org', attempts: 17 }],
+    known_users: [{ name: 'anna@example.org', last_seen_at: toRfc3339(now - 7_200_000), logins: 41 }],
+    history: { bans: 1, window_days: 7, first_seen_at: at },
+    reputation: { source: 'abuseipdb', score: 0, reports: 0, checked_at: at },
+    evidence: ['imap-login: Login aborted: auth failed, 3 attempts: user=<anna@example.org>, rip=198.51.100.23, TLS'],
+  };
   const envelope = (id: string) => ({ id: `sample-${id}-${now}`, at, host, test: true });
   return [
     { ...envelope('started'), type: 'ban.started', ban },
+    { ...envelope('started-own'), type: 'ban.started', ban: ownBan },
     {
       ...envelope('extended'),
       type: 'ban.extended',

@@ -1,3 +1,4 @@
+import type { KnownBlock, MessageAttachment } from '@slack/types';
 import { z } from 'zod';
 import { PermanentError } from '../core/errors.ts';
 import { requireAccepted } from '../core/http-outcome.ts';
@@ -5,19 +6,24 @@ import type { NotifierDefinition } from '../core/notifier.ts';
 import { secretUrl } from '../core/options.ts';
 import { cutText } from '../core/text.ts';
 import { composeMessage } from './compose.ts';
-import { COLOURS, ICONS, type Line, type Message, plainLine, plainTime } from './message.ts';
+import { chunkUpTo, fitLine, joinUpTo } from './fit-lines.ts';
+import { COLOURS, ICONS, isHarmless, type Line, type Message, plainLine, plainTime } from './message.ts';
 
 /** https://docs.slack.dev/reference/block-kit/blocks/section-block */
 const SECTION_TEXT = 3_000;
 const FIELDS = 10;
-const FIELD_TEXT = 2_000;
-/** Our own bounds: escaped five times as long, three of these still fit a section. */
-const CODE_TEXT = 128;
+/** Our own bound, below the 2,000 of a field: they share the message with all else. */
+const FIELD_TEXT = 700;
+/** All blocks together may have about 13,000: https://github.com/slackapi/bolt-js/issues/2509 */
+const ITEM_SECTIONS = 2;
 /** Below the 4,000 that https://docs.slack.dev/reference/methods/chat.postMessage recommends. */
+const TITLE_TEXT = 1_000;
 const FALLBACK_TEXT = 300;
 
 const Options = z.object({
-  url: secretUrl().describe('Incoming webhook, https://hooks.slack.com/services/…'),
+  url: secretUrl()
+    .describe('Incoming webhook, https://hooks.slack.com/services/…')
+    .meta({ examples: ['${COWBELL_SLACK_URL}'] }),
 });
 
 /** Slack by an incoming webhook: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks */
@@ -39,7 +45,9 @@ export const slackNotifier: NotifierDefinition<typeof Options> = {
       );
       requireAccepted(response, clock.now());
       if (response.body.trim() !== 'ok') {
-        throw new PermanentError(`the answer is not Slack's: ${cutText(escapeText(response.body), 100)}`);
+        // Its errors are words like `no_text`; anything else may be a stranger's page and is not quoted.
+        const said = /^[a-z_]{1,60}$/.exec(response.body.trim())?.[0];
+        throw new PermanentError(said === undefined ? "the answer is not Slack's" : `Slack answered ${said}`);
       }
     },
   }),
@@ -47,48 +55,49 @@ export const slackNotifier: NotifierDefinition<typeof Options> = {
 
 /** A message as the body of an incoming webhook. */
 export function renderSlack(message: Message) {
-  const title = `${ICONS[message.tone]} ${plainLine(message.title)}`;
-  const blocks: object[] = [];
+  const title: Line = [`${ICONS[message.tone]} `, ...message.title];
   const lead = [...message.lead, ...message.notes.map((note): Line => ['⚠ ', ...note])];
-  for (const lines of [lead, message.items.map((item): Line => ['• ', ...item])]) {
-    const text = joinUpTo(lines.map(renderLine), SECTION_TEXT);
-    if (text !== '') blocks.push({ type: 'section', text: mrkdwn(text) });
-  }
+  const items = message.items.map((item): Line => ['• ', ...item]);
+  const sections = [
+    joinUpTo(lead.map(renderLine), SECTION_TEXT),
+    ...chunkUpTo(items.map(renderLine), SECTION_TEXT, ITEM_SECTIONS),
+  ];
+  const blocks: KnownBlock[] = sections.flatMap((text) => (text === '' ? [] : [section(text)]));
   const fields = message.facts.slice(0, FIELDS).map(({ label, value }) => {
-    return mrkdwn(fitMarkup(`*${escapeText(label)}*\n`, value, FIELD_TEXT));
+    return mrkdwn(fitLine(value, FIELD_TEXT, renderLine, `*${label}*\n`));
   });
   if (fields.length > 0) blocks.push({ type: 'section', fields });
-  if (message.evidence.length > 0) {
-    const lines = joinUpTo(
-      message.evidence.map((line) => escapeText(cutText(asCode(line), 500))),
-      SECTION_TEXT - 8,
-    );
-    blocks.push({ type: 'section', text: mrkdwn(`\`\`\`\n${lines}\n\`\`\``) });
-  }
+  const evidence = joinUpTo(
+    message.evidence.map((line) => escapeText(asCode(line))),
+    SECTION_TEXT - 8,
+  );
+  if (evidence !== '') blocks.push(section(`\`\`\`\n${evidence}\n\`\`\``));
   blocks.push({
     type: 'context',
-    elements: [{ type: 'plain_text', text: cutText(message.footer || 'cowbell', 300), emoji: false }],
+    elements: [{ type: 'plain_text', text: cutText(message.footer, 300), emoji: false }],
   });
+  const attachment: MessageAttachment = {
+    color: `#${COLOURS[message.tone].toString(16).padStart(6, '0')}`,
+    fallback: escapeText(cutText(plainLine(message.lead[0] ?? message.title), FALLBACK_TEXT)),
+    blocks,
+  };
   return {
-    text: escapeText(cutText(title, FALLBACK_TEXT)),
-    mrkdwn: false,
-    parse: 'none',
+    // Stands above the attachment, and is what a notification shows.
+    text: fitLine(title, TITLE_TEXT, renderLine),
     link_names: false,
     unfurl_links: false,
     unfurl_media: false,
-    attachments: [
-      {
-        color: `#${COLOURS[message.tone].toString(16).padStart(6, '0')}`,
-        fallback: escapeText(cutText(message.lead.map(plainLine).join(' ') || title, FALLBACK_TEXT)),
-        blocks,
-      },
-    ],
+    attachments: [attachment],
   };
+}
+
+function section(text: string): KnownBlock {
+  return { type: 'section', text: mrkdwn(text) };
 }
 
 function mrkdwn(text: string) {
   // Verbatim: names, channels and addresses in it are not made into links.
-  return { type: 'mrkdwn', text, verbatim: true };
+  return { type: 'mrkdwn' as const, text, verbatim: true };
 }
 
 /** https://docs.slack.dev/messaging/formatting-message-text#escaping: these three, and nothing else. */
@@ -101,36 +110,20 @@ function asCode(text: string): string {
   return text.replaceAll('`', 'ˋ');
 }
 
+function codeSpan(text: string): string {
+  return text === '' ? '' : `\`${escapeText(asCode(text))}\``;
+}
+
 function renderLine(line: Line): string {
   return line
     .map((part) => {
       if (typeof part === 'string') return escapeText(part);
-      if ('code' in part) return part.code === '' ? '' : `\`${escapeText(asCode(cutText(part.code, CODE_TEXT)))}\``;
+      if ('code' in part) return codeSpan(part.code);
+      if ('words' in part) return isHarmless(part.words) ? escapeText(part.words) : codeSpan(part.words);
       const seconds = Math.floor(part.time / 1000);
       // https://docs.slack.dev/messaging/formatting-message-text#date-formatting
       if (part.as === 'distance') return ` (<!date^${seconds}^{ago}|${plainTime(part.time)}>)`;
       return `<!date^${seconds}^{date_short_pretty} {time}|${plainTime(part.time)}>`;
     })
     .join('');
-}
-
-/** Whole lines as long as there is room: markup that is cut in two would act. */
-function joinUpTo(lines: readonly string[], limit: number): string {
-  let text = '';
-  for (const line of lines) {
-    const longer = text === '' ? line : `${text}\n${line}`;
-    if (longer.length > limit - 2) return text === '' ? '' : `${text}\n…`;
-    text = longer;
-  }
-  return text;
-}
-
-function fitMarkup(head: string, line: Line, limit: number): string {
-  const parts = [...line];
-  let text = head + renderLine(parts);
-  while (text.length > limit && parts.length > 0) {
-    parts.pop();
-    text = `${head}${renderLine(parts)}…`;
-  }
-  return text;
 }

@@ -6,16 +6,22 @@ import { secretText, secretUrl } from '../core/options.ts';
 import type { Secret } from '../core/secret.ts';
 import { toCloudEvent } from './cloud-event.ts';
 
+const KEY_PREFIX = 'whsec_';
+
 const Options = z.object({
-  url: secretUrl().describe('Where CloudEvents are sent'),
+  url: secretUrl()
+    .describe('Where CloudEvents are sent')
+    .meta({ examples: ['${COWBELL_WEBHOOK_URL}', 'https://example.org/hooks/cowbell'] }),
   secret: secretText()
+    .refine(isKey, 'expected base64 behind `whsec_`')
     .optional()
     .describe('Signs each request as https://www.standardwebhooks.com says; `whsec_` and base64, or any text'),
-  method: z.enum(['POST', 'PUT']).default('POST'),
+  method: z.enum(['POST', 'PUT']).default('POST').describe('How it is sent'),
   headers: z
     .record(z.string().regex(/^[\w-]+$/), secretText())
     .default({})
-    .describe('Further headers, such as `authorization`'),
+    .describe('Further headers, such as `authorization`')
+    .meta({ examples: [{ authorization: 'Bearer ${TOKEN}' }] }),
 });
 
 /** Anything that takes CloudEvents 1.0 by HTTP: one event as an object, several as an array. */
@@ -49,9 +55,14 @@ export const webhookNotifier: NotifierDefinition<typeof Options> = {
   }),
 };
 
+function isKey(secret: Secret): boolean {
+  const text = secret.reveal();
+  return !text.startsWith(KEY_PREFIX) || /^[A-Za-z0-9+/]{2,}={0,2}$/.test(text.slice(KEY_PREFIX.length));
+}
+
 /** https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme */
 function sign(secret: Secret, id: string, seconds: string, body: string): string {
   const text = secret.reveal();
-  const key = text.startsWith('whsec_') ? Buffer.from(text.slice('whsec_'.length), 'base64') : Buffer.from(text);
+  const key = text.startsWith(KEY_PREFIX) ? Buffer.from(text.slice(KEY_PREFIX.length), 'base64') : Buffer.from(text);
   return `v1,${createHmac('sha256', key).update(`${id}.${seconds}.${body}`).digest('base64')}`;
 }

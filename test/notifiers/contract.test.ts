@@ -1,200 +1,211 @@
-import { PassThrough } from 'node:stream';
-import { inspect } from 'node:util';
+import { Writable } from 'node:stream';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/core/clock.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PermanentError, TransientError } from '../../src/core/errors.ts';
-import type { Ban, BanEvent } from '../../src/core/event.ts';
-import type { Notifier, NotifierDefinition } from '../../src/core/notifier.ts';
-import { safeText } from '../../src/core/text.ts';
-import { type ClosableHttpClient, createHttpClient } from '../../src/http/client.ts';
-import { notifierDefinitions } from '../../src/notifiers/registry.ts';
+import { BAN_EVENT_TYPES } from '../../src/core/event.ts';
+import { createHttpClient } from '../../src/http/client.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
-import { createLogger } from '../../src/ops/logger.ts';
-import { type Answer, type Receiver, type Service, startReceiver } from '../support/receivers.ts';
-import { discordService, slackService, webhookService } from '../support/services.ts';
+import { eventually } from '../support/eventually.ts';
+import { controlProblems } from '../support/slack-rules.ts';
+import { eventsWith, HOSTILE_TEXTS, stormOf } from './hostile-events.ts';
+import { buildRig, collectOutput, definitions, fixedClock, NOW, type Rig, senders } from './rig.ts';
 
-const SECRET = 'whSeCrEt-of-the-webhook';
-/** What each service demands; a notifier that speaks HTTP needs an entry here. */
-const SERVICES: Record<string, Service> = {
-  slack: slackService,
-  discord: discordService,
-  webhook: webhookService(SECRET),
-};
-const OPTIONS: Record<string, object> = { webhook: { secret: SECRET, headers: { authorization: `Bearer ${SECRET}` } } };
-const definitions = notifierDefinitions as unknown as readonly NotifierDefinition[];
-const NOW = Date.UTC(2026, 10, 23, 12);
+const never = new AbortController().signal;
+const samples = sampleEvents('mail.example.org', NOW);
 
-let http: ClosableHttpClient;
-beforeAll(() => {
-  http = createHttpClient({ userAgent: 'cowbell/test' });
+test('there is a sample of every kind of event, each marked as a test', () => {
+  expect(new Set(samples.map(({ type }) => type))).toEqual(new Set(BAN_EVENT_TYPES));
+  expect(samples.every((event) => event.test === true)).toBe(true);
 });
-afterAll(() => http.close());
 
-/** Names and lines as attackers write them. */
-const HOSTILE = [
-  '@everyone',
-  '<!channel> <!here> <@U012AB3CD> <#C1> #general',
-  '<https://evil.example|click>',
-  '*bold* _it_ ~s~ [click](https://evil.example) ||spoiler|| ```code``` `x`',
-  'https://evil.example/x?y=1',
-  '<@123456789012345678> <@&1> <#1> <t:1:R> :tada: # head\n> quote',
-  'a\u0007b\u001b[31mred\u001b[0m\u0000nul\b',
-  'abc\u202egnp.exe\u2066x\u2069\u200b',
-  '&lt;b&gt; &amp; <b>',
-  '\ud83d\ude00'.repeat(400),
-  'x'.repeat(70_000),
-  '&<>'.repeat(3_000),
-  '`'.repeat(300),
-  '',
-];
-
-function hostileEvents(texts: readonly string[]): BanEvent[] {
-  // What is stored has been through `safeText`; nothing else has been done to it.
-  const clean = texts.map((text) => safeText(text, 512));
-  return sampleEvents('mail.example.org', NOW).map((event): BanEvent => {
-    if ('ban' in event) {
-      const ban: Ban = {
-        ...event.ban,
-        network: '203.0.113.0/24',
-        accounts: clean.map((name) => ({ name: safeText(name, 128), attempts: 3 })),
-        known_users: clean.slice(0, 4).map((name) => ({ name, last_seen_at: event.at, logins: 3 })),
-        evidence: clean.slice(0, 5),
-        claimed: true,
-        late: true,
-        confirmed: false,
-      };
-      return { ...event, ban };
+describe.each(definitions.map((definition) => [definition.type, definition] as const))('%s', (_type, definition) => {
+  test('every option has a description, and the pace is sound', () => {
+    for (const [name, field] of Object.entries(definition.options.shape)) {
+      expect.soft(field.description, name).toMatch(/\w/);
     }
-    return 'source' in event ? { ...event, source: { ...event.source, reason: clean.join(' ') } } : event;
+    expect(definition.pace.groupIntervalMs).toBeGreaterThanOrEqual(0);
+    expect(definition.pace.maxEvents).toBeGreaterThan(0);
+    expect(definition.summary).toMatch(/\w/);
   });
-}
+});
 
-describe.each(definitions.map((definition) => [definition.type, definition] as const))('%s', (type, definition) => {
-  const service = SERVICES[type];
-  let receiver: Receiver;
-  let notifier: Notifier;
-  let stdout: PassThrough;
+describe.each(senders.map((definition) => [definition.type, definition] as const))(
+  '%s over HTTP',
+  (_type, definition) => {
+    let rig: Rig;
+    beforeAll(async () => {
+      rig = await buildRig(definition);
+    });
+    afterAll(() => rig.close());
 
-  beforeAll(async () => {
-    receiver = await startReceiver(service ?? { accepts: { status: 200 }, check: () => [] });
-    stdout = new PassThrough();
-    const options = definition.options.parse(service === undefined ? {} : { url: receiver.url, ...OPTIONS[type] });
-    notifier = definition.create(options, { http, clock: systemClock, stdout });
+    test('sends every sample as the service takes it, under the id of the delivery', async () => {
+      for (const event of samples) {
+        const before = rig.receiver.requests.length;
+        await rig.notifier.notify({ id: `delivery-${event.type}`, events: [event] }, never);
+        const request = rig.receiver.requests[before];
+        expect.soft(request?.problems, event.type).toEqual([]);
+        expect(request?.deliveryId).toBe(`delivery-${event.type}`);
+      }
+    });
+
+    test.each([1, 2, 50, 2_500])('sends %i events within the limits, as one request', async (count) => {
+      const before = rig.receiver.requests.length;
+      await rig.notifier.notify({ id: 'storm', events: stormOf(count) }, never);
+      expect(rig.receiver.requests.length).toBe(before + 1);
+      expect(rig.receiver.requests[before]?.problems).toEqual([]);
+    });
+
+    test('nothing that a stranger wrote acts', async () => {
+      for (const text of HOSTILE_TEXTS) {
+        const events = eventsWith(text);
+        for (const batch of [...events.map((event) => [event]), events]) {
+          const before = rig.receiver.requests.length;
+          await rig.notifier.notify({ id: 'hostile', events: batch }, never).catch(() => {});
+          const label = `${batch.length > 1 ? 'all' : batch[0]?.type}: ${JSON.stringify(text.slice(0, 60))}`;
+          expect.soft(rig.receiver.requests[before]?.problems, label).toEqual([]);
+        }
+      }
+    });
+
+    test('no text at all can make a message that is refused or that acts', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 400 }), async (text) => {
+          const events = eventsWith(text);
+          for (const batch of [events, events.slice(0, 1), events.slice(1, 2)]) {
+            const before = rig.receiver.requests.length;
+            await rig.notifier.notify({ id: 'any', events: batch }, never);
+            expect(rig.receiver.requests[before]?.problems).toEqual([]);
+          }
+        }),
+        { numRuns: 60 },
+      );
+    });
+
+    test('no mixture of markup can make a message that acts', async () => {
+      const pieces = [
+        '`',
+        '```',
+        '*',
+        '_',
+        '~',
+        '|',
+        '<',
+        '>',
+        '&',
+        '@',
+        '#',
+        ':',
+        '\\',
+        '[',
+        ']',
+        '(',
+        ')',
+        '/',
+        '-',
+        ' ',
+        '\n',
+        'a',
+        '1',
+        '!',
+        'http://',
+      ];
+      await fc.assert(
+        fc.asyncProperty(fc.array(fc.constantFrom(...pieces), { maxLength: 80 }), async (list) => {
+          const events = eventsWith(list.join(''));
+          const before = rig.receiver.requests.length;
+          await rig.notifier.notify({ id: 'markup', events: events.slice(0, 1) }, never);
+          await rig.notifier.notify({ id: 'markup', events }, never);
+          expect(rig.receiver.requests.slice(before).flatMap(({ problems }) => problems)).toEqual([]);
+        }),
+        { numRuns: 60 },
+      );
+    });
+  },
+);
+
+describe.each(senders.map((definition) => [definition.type, definition] as const))(
+  '%s refused',
+  (_type, definition) => {
+    let rig: Rig;
+    beforeAll(async () => {
+      rig = await buildRig(definition);
+    });
+    afterAll(() => rig.close());
+    const send = (signal = never) => rig.notifier.notify({ id: 'd1', events: samples.slice(0, 1) }, signal);
+
+    test.each([408, 425, 429, 500, 502, 503, 504])('%i may work later', async (status) => {
+      rig.receiver.behave({ status });
+      await expect(send()).rejects.toBeInstanceOf(TransientError);
+    });
+
+    test.each([301, 302, 307, 308, 400, 401, 403, 404, 405, 410, 413, 422, 501])('%i never will', async (status) => {
+      rig.receiver.behave({ status, headers: { location: 'http://127.0.0.1:9/elsewhere' } });
+      const before = rig.receiver.requests.length;
+      await expect(send()).rejects.toBeInstanceOf(PermanentError);
+      expect(rig.receiver.requests.length).toBe(before + 1);
+    });
+
+    test.each([
+      ['seconds', '7', 7_000],
+      ['seconds with a fraction', '1.25', 1_250],
+      ['a date', new Date(NOW + 90_000).toUTCString(), 90_000],
+      ['more than an hour', '86400', 3_600_000],
+      ['nonsense', 'soon', undefined],
+    ])('Retry-After in %s', async (_form, value, expected) => {
+      for (const status of [429, 503]) {
+        rig.receiver.behave({ status, headers: { 'retry-after': value } });
+        await expect(send()).rejects.toMatchObject({ name: 'TransientError', retryAfterMs: expected });
+      }
+    });
+
+    test("the service's own 429 is obeyed", async () => {
+      rig.receiver.behave({ rateLimited: 3 });
+      await expect(send()).rejects.toMatchObject({ name: 'TransientError', retryAfterMs: 3_000 });
+    });
+
+    test('a connection that is cut, or not there, may work later', async () => {
+      rig.receiver.behave('cut');
+      await expect(send()).rejects.toBeInstanceOf(TransientError);
+      await rig.receiver.stop();
+      await expect(send()).rejects.toBeInstanceOf(TransientError);
+      await rig.receiver.restart();
+      rig.receiver.behave('accept');
+      await expect(send()).resolves.toBeUndefined();
+    });
+
+    test('an abort ends a request that hangs', async () => {
+      rig.receiver.behave('hang');
+      const before = rig.receiver.requests.length;
+      const giveUp = new AbortController();
+      const sent = send(giveUp.signal);
+      const outcome = expect(sent).rejects.toBeInstanceOf(TransientError);
+      await eventually(() => expect(rig.receiver.requests.length).toBe(before + 1));
+      giveUp.abort();
+      await outcome;
+    });
+  },
+);
+
+describe('console', () => {
+  const definition = definitions.find(({ type }) => type === 'console');
+  const http = createHttpClient({ userAgent: 'cowbell/test' });
+  const build = (stdout: NodeJS.WritableStream) =>
+    definition?.create(definition.options.parse({}), { http, clock: fixedClock, stdout });
+
+  test('no control character passes, whatever is told', async () => {
+    const stdout = collectOutput();
+    for (const text of HOSTILE_TEXTS) await build(stdout)?.notify({ id: 'd', events: eventsWith(text) }, never);
+    await build(stdout)?.notify({ id: 'd', events: [...samples, ...stormOf(50)] }, never);
+    expect(stdout.text()).toContain('203.0.113.7');
+    // Our own icons are made of several code points.
+    expect(controlProblems(stdout.text())).toEqual([]);
   });
-  afterAll(() => receiver.stop());
 
-  async function send(events: readonly BanEvent[], id = 'delivery-1'): Promise<string> {
-    const before = receiver.requests.length;
-    receiver.answer = undefined;
-    await notifier.notify({ id, events }, AbortSignal.timeout(20_000));
-    if (service === undefined) return String(stdout.read() ?? '');
-    const request = receiver.requests[before];
-    expect(request?.complaints).toEqual([]);
-    expect(request?.headers['webhook-id']).toBe(id);
-    return request?.body ?? '';
-  }
-
-  it('tells every kind of event, and groups of any size, as the service takes it', async () => {
-    const samples = sampleEvents('mail.example.org', NOW);
-    for (const event of samples) await send([event]);
-    const bans = samples.filter((event) => event.type === 'ban.started');
-    for (const size of [2, 50, Math.min(2_500, definition.pace.maxEvents)]) {
-      await send(Array.from({ length: size }, (_, index) => ({ ...(bans[0] as BanEvent), id: `e${index}` })));
-    }
-    await send(samples);
+  test('an abort ends a write that nobody reads', async () => {
+    const stuck = new Writable({ write: () => {} });
+    const giveUp = new AbortController();
+    const sent = build(stuck)?.notify({ id: 'd', events: samples }, giveUp.signal);
+    giveUp.abort();
+    await expect(sent).rejects.toBeInstanceOf(TransientError);
   });
-
-  it('lets nothing act that an attacker wrote', async () => {
-    for (const text of HOSTILE) {
-      for (const event of hostileEvents([text])) await send([event]);
-    }
-    const shown = await send(hostileEvents(HOSTILE));
-    if (service === undefined) expect(shown).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
-  });
-
-  it('stays within its limits and escapes whatever it is given', async () => {
-    const text = fc.oneof(
-      fc.string({ unit: 'binary', maxLength: 400 }),
-      fc.string({ unit: 'grapheme', maxLength: 400 }),
-    );
-    await fc.assert(
-      fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 12 }), async (texts) => {
-        await send(hostileEvents(texts).slice(0, 1));
-        await send(hostileEvents(texts));
-      }),
-      { numRuns: 25 },
-    );
-  });
-
-  if (service === undefined) return;
-
-  const failures: [string, Answer, typeof TransientError | typeof PermanentError, number?][] = [
-    ['408', { status: 408 }, TransientError],
-    ['429 in seconds', { status: 429, headers: { 'retry-after': '7' } }, TransientError, 7_000],
-    [
-      '429 with a fraction',
-      { status: 429, headers: { 'retry-after': '1.5' }, body: '{"retry_after": 1.5}' },
-      TransientError,
-      1_500,
-    ],
-    ['500', { status: 500, body: `error at ${SECRET.slice(0, 3)}` }, TransientError],
-    ['502', { status: 502, body: '<html>nginx</html>' }, TransientError],
-    ['503', { status: 503 }, TransientError],
-    ['501', { status: 501 }, PermanentError],
-    ['400', { status: 400, body: 'invalid_payload' }, PermanentError],
-    ['401', { status: 401 }, PermanentError],
-    ['403', { status: 403, body: 'action_prohibited' }, PermanentError],
-    ['404', { status: 404, body: 'no_service' }, PermanentError],
-    ['410', { status: 410, body: 'channel_is_archived' }, PermanentError],
-    ['a redirect', { status: 302, headers: { location: 'http://127.0.0.1:1/elsewhere' } }, PermanentError],
-    ['a cut connection', 'cut', TransientError],
-    ['a huge answer', { status: 500, body: 'x'.repeat(1_000_000) }, TransientError],
-  ];
-
-  it.each(failures)('sorts %s', async (_what, answer, kind, retryAfterMs) => {
-    const error = await failWith(answer);
-    expect(error).toBeInstanceOf(kind);
-    if (retryAfterMs !== undefined) expect((error as TransientError).retryAfterMs).toBe(retryAfterMs);
-  });
-
-  it('ends when it is told to, though the far side hangs', async () => {
-    const stop = new AbortController();
-    receiver.answer = () => {
-      stop.abort();
-      return 'hang';
-    };
-    await expect(
-      notifier.notify({ id: 'd', events: sampleEvents('h', NOW).slice(0, 1) }, stop.signal),
-    ).rejects.toBeInstanceOf(TransientError);
-  });
-
-  it('shows no secret in any failure, however it is printed', async () => {
-    const printed: string[] = [];
-    const sink = new PassThrough();
-    sink.on('data', (chunk: Buffer) => printed.push(chunk.toString('utf8')));
-    const logger = await createLogger({ level: 'debug', format: 'json', stream: sink });
-    for (const [, answer] of failures) {
-      const error = await failWith(answer);
-      printed.push(String(error), inspect(error, { depth: 9, showHidden: true }), JSON.stringify(error));
-      logger.error({ err: error, notifier, definition }, 'it failed');
-    }
-    await receiver.stop();
-    const error = await failWith({ status: 200 });
-    printed.push(inspect(error, { depth: 9, showHidden: true }));
-    await receiver.start();
-    printed.push(inspect(notifier, { depth: 9, showHidden: true }));
-    expect(printed.join('\n')).not.toContain('T0K3N');
-    expect(printed.join('\n')).not.toContain(SECRET);
-  });
-
-  async function failWith(answer: Answer): Promise<unknown> {
-    receiver.answer = () => answer;
-    try {
-      await notifier.notify({ id: 'd', events: sampleEvents('h', NOW).slice(0, 1) }, AbortSignal.timeout(20_000));
-    } catch (error) {
-      return error;
-    }
-    throw new Error('it was accepted');
-  }
 });

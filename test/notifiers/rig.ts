@@ -1,0 +1,75 @@
+import { Writable } from 'node:stream';
+import { type Clock, systemClock } from '../../src/core/clock.ts';
+import type { Notifier, NotifierDefinition } from '../../src/core/notifier.ts';
+import { createHttpClient } from '../../src/http/client.ts';
+import { notifierDefinitions } from '../../src/notifiers/registry.ts';
+import {
+  type Behaviour,
+  RECEIVER_TOKEN,
+  type Receiver,
+  type ReceiverKind,
+  startReceiver,
+} from '../support/receivers.ts';
+
+/** Every notifier, less what its options are. */
+export const definitions = notifierDefinitions as unknown as readonly NotifierDefinition[];
+
+/** Those that send by HTTP: they all have a secret address. */
+export const senders = definitions.filter(({ options }) => 'url' in options.shape);
+
+export const NOW = Date.parse('2026-11-23T12:00:00Z');
+export const fixedClock: Clock = { now: () => NOW, sleep: (ms, signal) => systemClock.sleep(ms, signal) };
+
+/** What a config may hold for one notifier and nobody may ever see. */
+export const SIGNING_KEY = `whsec_${Buffer.from('kEy-0a1b2c3d4e5f60718293').toString('base64')}`;
+export const HEADER_SECRET = 'hEaDeR-77a1c0ffee';
+
+/** Options with every secret that the notifier can have, around an address. */
+export function optionsWithSecrets(definition: NotifierDefinition, url: string): Record<string, unknown> {
+  const { shape } = definition.options;
+  return definition.options.parse({
+    ...('url' in shape && { url }),
+    ...('secret' in shape && { secret: SIGNING_KEY }),
+    ...('headers' in shape && { headers: { authorization: `Bearer ${HEADER_SECRET}` } }),
+  });
+}
+
+export const SECRETS = [RECEIVER_TOKEN, SIGNING_KEY, SIGNING_KEY.slice('whsec_'.length), HEADER_SECRET];
+
+export interface Rig {
+  definition: NotifierDefinition;
+  notifier: Notifier;
+  receiver: Receiver;
+  close(): Promise<void>;
+}
+
+/** A notifier that sends by HTTP, with a receiver of its kind. */
+export async function buildRig(definition: NotifierDefinition, behaviour: Behaviour = 'accept'): Promise<Rig> {
+  const kind = definition.type as ReceiverKind;
+  const receiver = await startReceiver({ kind, behaviour, secret: SIGNING_KEY });
+  const http = createHttpClient({ userAgent: 'cowbell/test' });
+  const stdout = collectOutput();
+  const notifier = definition.create(optionsWithSecrets(definition, receiver.url), { http, clock: fixedClock, stdout });
+  return {
+    definition,
+    notifier,
+    receiver,
+    async close() {
+      await http.close();
+      await receiver.stop();
+    },
+  };
+}
+
+/** A terminal, or a pipe, that keeps what is written to it. */
+export function collectOutput(options: { isTTY?: boolean } = {}) {
+  let text = '';
+  const stream = new Writable({
+    decodeStrings: false,
+    write(chunk, _encoding, done) {
+      text += String(chunk);
+      done();
+    },
+  });
+  return Object.assign(stream, { isTTY: options.isTTY ?? false, text: () => text });
+}

@@ -24,25 +24,25 @@ export interface SuperviseOptions {
   random?: () => number;
 }
 
-/** What a watcher reads, as alerts name it: netfilter's log is not netfilter. */
-export function sourceNameOf({ name, authority }: Watcher): string {
-  return authority === 'log' ? `${name} log` : name;
-}
-
 /**
  * Keeps a watcher watching until `signal` aborts: a failure is waited out with growing pauses and told as a source that
  * is down once its grace time is over; reading goes on at the cursor that was recorded last.
  */
 export async function superviseWatcher(options: SuperviseOptions, signal: AbortSignal): Promise<void> {
-  const { watcher, health, clock, logger, graceMs, random = Math.random } = options;
+  const { watcher, health, clock, graceMs, random = Math.random } = options;
+  const journal = createJournal(options);
   let failures = 0;
   while (!signal.aborted) {
-    const startedAt = clock.now();
-    const error = await watchOnce(options, signal);
+    let wellSince: number | undefined;
+    const failure = await watchOnce(options, signal, () => {
+      wellSince ??= clock.now();
+      journal.well();
+    });
     if (signal.aborted) return;
-    failures = clock.now() - startedAt >= STEADY_MS ? 1 : failures + 1;
+    const wasSteady = wellSince !== undefined && clock.now() - wellSince >= STEADY_MS;
+    failures = wasSteady ? 1 : failures + 1;
+    const { error } = failure;
     const isPermanent = error instanceof PermanentError;
-    const isBug = !isPermanent && !(error instanceof TransientError);
     const waitMs = isPermanent
       ? PERMANENT_WAIT_MS
       : nextDelayMs({
@@ -52,33 +52,82 @@ export async function superviseWatcher(options: SuperviseOptions, signal: AbortS
           capMs: LONGEST_WAIT_MS,
           retryAfterMs: error instanceof TransientError ? error.retryAfterMs : undefined,
         });
-    const fields = { source: sourceNameOf(watcher), failures, retry_in_ms: waitMs, reason: messageOf(error) };
-    if (isBug) logger.error({ ...fields, err: error }, 'a watcher failed in an unexpected way; watching again');
-    else logger.debug(fields, 'a source cannot be read; trying again');
-    health.failing(sourceNameOf(watcher), messageOf(error), isPermanent ? 0 : graceMs);
+    journal.failed(failure, waitMs);
+    health.failing(watcher.name, messageOf(error), isPermanent ? 0 : graceMs);
     await clock.sleep(waitMs, signal);
   }
 }
 
+interface Failure {
+  error: unknown;
+  /** It was recording that failed, not reading. */
+  inLedger: boolean;
+}
+
 /** Watches until it fails; returns why. */
-async function watchOnce({ watcher, cursor, record, health }: SuperviseOptions, signal: AbortSignal): Promise<unknown> {
-  // Ends the watcher too when it is the recording that failed.
+async function watchOnce(
+  { watcher, cursor, record, health }: SuperviseOptions,
+  signal: AbortSignal,
+  onWell: () => void,
+): Promise<Failure> {
   const attempt = new AbortController();
   const both = AbortSignal.any([signal, attempt.signal]);
+  let inLedger = false;
+  const withLedger = <T>(work: () => T, trouble: string): T => {
+    try {
+      return work();
+    } catch (cause) {
+      inLedger = true;
+      // Before the watcher is asked to return: what it then waits for may end by its signal alone.
+      attempt.abort();
+      throw new TransientError(trouble, { cause });
+    }
+  };
   try {
-    for await (const batch of watcher.watch(cursor(), both)) {
-      record(batch);
-      health.healthy(sourceNameOf(watcher), batch.read);
+    const from = withLedger(cursor, 'the ledger cannot be read');
+    for await (const batch of watcher.watch(from, both)) {
+      withLedger(() => record(batch), 'the ledger cannot be written');
+      health.healthy(watcher.name, batch.read);
       for (const report of batch.health ?? []) {
         if (report.up) health.healthy(report.source);
         else health.failing(report.source, report.reason ?? 'it does not work', 0);
       }
-      if (signal.aborted) return undefined;
+      onWell();
+      if (signal.aborted) break;
     }
-    return new TransientError('it ended by itself');
+    return { error: new TransientError('it ended by itself'), inLedger };
   } catch (error) {
-    return error;
+    return { error, inLedger };
   } finally {
     attempt.abort();
   }
+}
+
+/** Logs a failure once for each reason, and that it is over. */
+function createJournal({ watcher, clock, logger }: SuperviseOptions) {
+  let failures = 0;
+  let failingSince = 0;
+  let lastReason: string | undefined;
+  return {
+    well() {
+      if (failures > 0) {
+        const fields = { source: watcher.name, failures, after_ms: clock.now() - failingSince };
+        logger.info(fields, 'a source is read again');
+      }
+      failures = 0;
+      lastReason = undefined;
+    },
+    failed({ error, inLedger }: Failure, waitMs: number) {
+      if (failures === 0) failingSince = clock.now();
+      failures++;
+      const reason = messageOf(error);
+      const fields = { source: watcher.name, failures, retry_in_ms: waitMs, reason };
+      const isKnown = error instanceof TransientError || error instanceof PermanentError;
+      if (reason === lastReason) logger.debug(fields, 'a source can still not be read');
+      else if (inLedger) logger.error({ ...fields, err: error }, 'what was read cannot be recorded; trying again');
+      else if (isKnown) logger.warn(fields, 'a source cannot be read; trying again');
+      else logger.error({ ...fields, err: error }, 'a watcher failed in an unexpected way; watching again');
+      lastReason = reason;
+    },
+  };
 }

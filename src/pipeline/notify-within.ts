@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { PermanentError, TransientError } from '../core/errors.ts';
+import { TransientError } from '../core/errors.ts';
 import type { Delivery, Notifier } from '../core/notifier.ts';
 
 /**
@@ -14,6 +14,7 @@ export async function notifyWithin(
   kill.throwIfAborted();
   const attempt = new AbortController();
   const done = new AbortController();
+  // Listens before the notifier can: what caused an abort is told, not how the notifier puts it.
   const cut = new Promise<never>((_, reject) => {
     attempt.signal.addEventListener('abort', () => reject(attempt.signal.reason), { once: true });
   });
@@ -25,9 +26,6 @@ export async function notifyWithin(
   });
   try {
     await Promise.race([notifier.notify(delivery, attempt.signal), cut]);
-  } catch (error) {
-    // A notifier reports the abort in words of its own; what caused it is what counts.
-    throw attempt.signal.aborted && !(error instanceof PermanentError) ? attempt.signal.reason : error;
   } finally {
     done.abort();
     kill.removeEventListener('abort', onKill);

@@ -63,8 +63,7 @@ export class SourceHealth {
       return;
     }
     if (source.state !== 'failing') {
-      // One that was never well is failing since it is known.
-      if (source.state === 'up') source.since = this.#options.clock.now();
+      source.since = this.#options.clock.now();
       source.state = 'failing';
       if (graceMs > 0) this.#after(graceMs, source, () => this.#tellDown(name, source));
     }

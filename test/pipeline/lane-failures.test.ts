@@ -208,7 +208,16 @@ describe('a ledger that cannot be used', () => {
     await clock.advance(4_000);
     expect(lane.state().owed).toBe(0);
     expect(messagesOf(receiver)).toEqual([['a']]);
-    expect(logger.told()).toEqual(['error: the outbox cannot be used; trying again', 'info: the outbox works again']);
+    const told = ['error: the outbox cannot be used; trying again', 'info: the outbox works again'];
+    expect(logger.told()).toEqual(told);
+
+    isFull = true;
+    owe('b');
+    await eventually(() => expect(clock.waits()).toEqual([500]));
+    isFull = false;
+    await clock.advance(500);
+    expect(lane.state().owed).toBe(0);
+    expect(logger.told()).toEqual([...told, ...told]);
   });
 
   it('stops nothing for good', async () => {

@@ -1,4 +1,4 @@
-import type { BanEvent } from '../../src/core/event.ts';
+import type { Ban, BanEvent } from '../../src/core/event.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
 import { NOW } from './rig.ts';
 
@@ -44,9 +44,29 @@ export const HOSTILE_TEXTS: readonly string[] = [
 /** Strings that only cowbell writes: times, identifiers and words of its own. */
 const OURS = /^(id|type|at|since|end_reason|\w+_at|until)$/;
 
-/** Every event of every kind with `text` wherever a string may come from outside. */
+/** Every event of every kind, and a ban with all that one can have, with `text` wherever a string may come from outside. */
 export function eventsWith(text: string): BanEvent[] {
-  return sampleEvents('mail.example.org', NOW).map((event) => replaceText(event, text) as BanEvent);
+  const samples = sampleEvents('mail.example.org', NOW);
+  const [first] = samples;
+  const full = first !== undefined && 'ban' in first ? [{ ...first, ban: fullBan(first.ban) }] : [];
+  return [...full, ...samples].map((event) => replaceText(event, text) as BanEvent);
+}
+
+function fullBan(ban: Ban): Ban {
+  const times = <T>(count: number, item: T): T[] => Array.from({ length: count }, () => item);
+  return {
+    ...ban,
+    claimed: true,
+    late: true,
+    confirmed: false,
+    services: times(10, 'smtp'),
+    rules: times(10, '3'),
+    offenders: times(10, { ip: '203.0.113.7', attempts: 1_000, country: 'DE', asn: 64_496, as_name: 'Example Net' }),
+    accounts: times(10, { name: 'info@example.org', attempts: 1_000 }),
+    known_users: times(10, { name: 'anna@example.org', last_seen_at: ban.started_at, logins: 1_000 }),
+    reputation: { source: 'abuseipdb', score: 100, reports: 10_000, checked_at: ban.started_at },
+    evidence: times(5, 'a line'),
+  };
 }
 
 function replaceText(value: unknown, text: string, key = ''): unknown {

@@ -1,0 +1,102 @@
+import { describe, expect, test } from 'vitest';
+import { discordProblems, markdownProblems } from '../support/discord-rules.ts';
+import { controlProblems, mrkdwnProblems, slackProblems } from '../support/slack-rules.ts';
+
+/** The receivers' own rules: a check that finds nothing would make every test pass. */
+
+const slackBody = { text: 'x', unfurl_links: false, unfurl_media: false };
+const discordBody = { content: 'x', allowed_mentions: { parse: [] } };
+
+describe('Slack', () => {
+  test.each([
+    '<!channel>',
+    '<https://evil.example|x>',
+    'a & b',
+    '*bold*',
+    '_it_',
+    '~s~',
+    'an open `code',
+    ':skull:',
+    'https://evil.example',
+    '&gt; quote',
+    '<!date^1^{date}|<!here>>',
+    'rtl \u202e',
+  ])('%j acts', (text) => expect(mrkdwnProblems(text)).not.toEqual([]));
+
+  test.each([
+    'plain words, 3 of them',
+    '*Label*\n`&lt;`',
+    '`*code* :x: https://evil.example`',
+    '<!date^1795430000^{date_short_pretty} {time}|2026-11-23 11:33 UTC>',
+    '```\n_a_ `b` &amp;\n```',
+  ])('%j does not', (text) => expect(mrkdwnProblems(text)).toEqual([]));
+
+  test.each([
+    ['no text', { unfurl_links: false, unfurl_media: false }],
+    ['a channel', { ...slackBody, channel: '#x' }],
+    ['unfurling', { text: 'x' }],
+    ['51 blocks', { ...slackBody, blocks: Array.from({ length: 51 }, () => ({ type: 'divider' })) }],
+    [
+      'a long section',
+      {
+        ...slackBody,
+        blocks: [{ type: 'section', text: { type: 'mrkdwn', verbatim: true, text: 'x'.repeat(3_001) } }],
+      },
+    ],
+    ['links made of names', { ...slackBody, blocks: [{ type: 'section', text: { type: 'mrkdwn', text: 'x' } }] }],
+    [
+      '11 fields',
+      {
+        ...slackBody,
+        blocks: [
+          {
+            type: 'section',
+            fields: Array.from({ length: 11 }, () => ({ type: 'mrkdwn', verbatim: true, text: 'x' })),
+          },
+        ],
+      },
+    ],
+    ['a colour', { ...slackBody, attachments: [{ color: 'pink' }] }],
+  ])('%s is refused', (_what, body) => expect(slackProblems(body)).not.toEqual([]));
+
+  test('the least is taken', () => expect(slackProblems(slackBody)).toEqual([]));
+});
+
+describe('Discord', () => {
+  test.each([
+    '@everyone',
+    '<@1>',
+    '**bold**',
+    '~~s~~',
+    '||spoiler||',
+    '[x](https://evil.example)',
+    'https://evil.example',
+    ':skull:',
+    '# heading',
+    '> quote',
+    'an open `code',
+    '\u0007',
+  ])('%j acts', (text) => expect(markdownProblems(text)).not.toEqual([]));
+
+  test.each(['plain: words', '\\@everyone \\*\\*', '`@everyone <@1>`', '<t:1795430000:R>', '```\n@here\n```'])(
+    '%j does not',
+    (text) => expect(markdownProblems(text)).toEqual([]),
+  );
+
+  test.each([
+    ['mentions', { content: 'x' }],
+    ['nothing in it', { allowed_mentions: { parse: [] } }],
+    ['a long title', { ...discordBody, embeds: [{ title: 'x'.repeat(257), color: 1 }] }],
+    ['an empty value', { ...discordBody, embeds: [{ color: 1, fields: [{ name: 'x', value: ' ' }] }] }],
+    ['too much in all', { ...discordBody, embeds: [1, 2].map(() => ({ color: 1, description: 'x'.repeat(4_000) })) }],
+    ['a colour', { ...discordBody, embeds: [{ color: '#ff0000' }] }],
+  ])('%s is refused', (_what, body) => expect(discordProblems(body)).not.toEqual([]));
+
+  test('the least is taken', () => expect(discordProblems(discordBody)).toEqual([]));
+});
+
+test('control characters are found', () => {
+  for (const text of ['\u0000', '\u001b[0m', '\u202e', '\u200b', '\ud800'])
+    expect(controlProblems(text)).not.toEqual([]);
+  expect(controlProblems('🔔 ü \n')).toEqual([]);
+});

@@ -66,11 +66,19 @@ function titleOf({ type, ban }: BanTold): Line {
   const forLength = length === undefined ? [] : [` for ${length}`];
   if (type === 'ban.extended')
     return ['Ban extended: ', who, ...forLength, ...(length === undefined ? [] : [' in all'])];
-  return [ban.known_users.length > 0 ? 'Your own user was banned: ' : 'Banned ', who, ...forLength];
+  if (ban.known_users.length === 0) return ['Banned ', who, ...forLength];
+  const [noun, verb] = ban.known_users.length === 1 ? ['user', 'was'] : ['users', 'were'];
+  return [`Your own ${noun} `, ...nameSome(ban.known_users, 1), ` ${verb} banned: `, who, ...forLength];
 }
 
+/** `Logs in from there: anna@example.org (41 logins, the last 2026-11-22 18:04) and 2 others`. */
 function ownUsers(ban: Ban): Line {
-  return ['Logs in from there: ', ...nameSome(ban.known_users, NAMED)];
+  const users = ban.known_users.slice(0, NAMED).map(({ name, logins, last_seen_at }): Line => {
+    const last: Part = { time: Date.parse(last_seen_at), as: 'moment' };
+    return [code(name), ` (${plural(logins, 'login')}, the last `, last, ')'];
+  });
+  const rest = ban.known_users.length - users.length;
+  return ['Logs in from there: ', ...joinLines([...users, ...(rest > 0 ? [[plural(rest, 'other')]] : [])])];
 }
 
 /** `a, b and 2 others`. */
@@ -108,7 +116,6 @@ function factsOf({ type, ban }: BanTold): Message['facts'] {
   if (ban.accounts.length > 0) {
     facts.push({ label: 'Accounts tried', value: tally(ban.accounts.map(({ name, attempts }) => [name, attempts])) });
   }
-  if (ban.known_users.length > 0) facts.push({ label: 'Known users', value: knownUsers(ban) });
   if (ban.rules.length > 0) {
     const rules = ban.rules.slice(0, LISTED).map((rule): Line => [code(rule)]);
     facts.push({ label: ban.rules.length === 1 ? 'Rule' : 'Rules', value: joinLines(rules, ', ') });
@@ -138,14 +145,6 @@ function untilFact(ban: Ban): Message['facts'] {
       ],
     },
   ];
-}
-
-/** `anna@example.org, 41 logins, the last 2026-11-22 18:04`. */
-function knownUsers(ban: Ban): Line {
-  const users = ban.known_users.slice(0, LISTED).map(({ name, logins, last_seen_at }): Line => {
-    return [code(name), ` ${plural(logins, 'login')}, the last `, { time: Date.parse(last_seen_at), as: 'moment' }];
-  });
-  return joinLines(users, '; ', '; ');
 }
 
 function placeOf(ban: Ban): Part | undefined {

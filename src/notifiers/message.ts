@@ -115,9 +115,9 @@ export function plainTime(ms: number): string {
 }
 
 /** `a, b and c`, from lines. */
-export function joinLines(lines: readonly Line[], last = ' and ', between = ', '): Line {
+export function joinLines(lines: readonly Line[], last = ' and '): Line {
   return lines.flatMap((line, index): Part[] => {
     if (index === 0) return [...line];
-    return [index === lines.length - 1 ? last : between, ...line];
+    return [index === lines.length - 1 ? last : ', ', ...line];
   });
 }

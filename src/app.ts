@@ -1,25 +1,28 @@
 import { buildNotifier, buildWatcher, chooseWatchers, mostEventsOf } from './assemble.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
+import { messageOf } from './core/errors.ts';
 import type { BanEvent } from './core/event.ts';
 import type { Logger } from './core/logger.ts';
 import { Teardown } from './core/teardown.ts';
-import type { WatcherTools } from './core/watcher.ts';
+import type { Watcher, WatcherTools } from './core/watcher.ts';
 import { createHttpClient } from './http/client.ts';
 import { lockLedger } from './ledger/database.ts';
-import { type Ledger, openLedger, type RetentionLimits } from './ledger/ledger.ts';
+import { type DownSource, type Ledger, openLedger, type RetentionLimits } from './ledger/ledger.ts';
 import { createContainerLogs } from './logs/container-log.ts';
 import { startHealthServer } from './ops/health-server.ts';
 import { createDispatcher, type Dispatcher } from './pipeline/dispatcher.ts';
 import { createLane } from './pipeline/lane.ts';
 import { Recorder } from './pipeline/recorder.ts';
 import { SourceHealth } from './pipeline/source-health.ts';
-import { superviseWatcher } from './pipeline/supervise.ts';
+import { sourceNameOf, superviseWatcher } from './pipeline/supervise.ts';
 import { createTicker } from './pipeline/ticker.ts';
 import { VERSION } from './version.ts';
 
 const DAY_MS = 86_400_000;
 const PRUNE_EVERY_MS = 600_000;
+/** Told of by the Redis watcher. */
+const NETFILTER_ITSELF = 'netfilter';
 /** Docker kills ten seconds after it has asked: what is under way by then stays owed. */
 const DRAIN_MS = 7_000;
 
@@ -70,7 +73,11 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
     const health = new SourceHealth({
       host: config.host,
       clock,
-      down: ledger.downSources(),
+      down: stillWatched(
+        ledger,
+        watchers.map(({ watcher }) => watcher),
+      ),
+      onError: (error) => logger.error({ err: error }, 'the state of a source could not be recorded; trying again'),
       announce: (event) => recorder.announce(event, () => keepSourceState(ledger, event)),
     });
     teardown.push('health', () => health.stop());
@@ -120,6 +127,18 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
   }
 }
 
+/** Sources that were told as down and are watched still; those that no longer are, are forgotten. */
+function stillWatched(ledger: Ledger, watchers: readonly Watcher[]): DownSource[] {
+  const names = new Set([...watchers.map(sourceNameOf), NETFILTER_ITSELF]);
+  const down = ledger.downSources();
+  const gone = down.filter(({ name }) => !names.has(name));
+  if (gone.length > 0)
+    ledger.transaction(() => {
+      for (const { name } of gone) ledger.setSourceUp(name);
+    });
+  return down.filter(({ name }) => names.has(name));
+}
+
 function openState(config: Config, clock: Clock): { ledger: Ledger; release: () => void } {
   const ledger = openLedger(config.state, () => clock.now());
   try {
@@ -161,7 +180,11 @@ function keepSourceState(ledger: Ledger, event: Extract<BanEvent, { type: 'sourc
 
 function readinessOf(health: SourceHealth, dispatcher: Dispatcher) {
   const sources = health.states();
-  return { ready: sources.every((source) => source.up), sources, lanes: dispatcher.states() };
+  try {
+    return { ready: sources.every((source) => source.up), sources, lanes: dispatcher.states() };
+  } catch (error) {
+    return { ready: false, sources, lanes: [], ledger: messageOf(error) };
+  }
 }
 
 function retentionOf({ retention }: Config): RetentionLimits {

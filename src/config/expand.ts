@@ -97,8 +97,12 @@ export function completeFromEnvironment(input: unknown, env: Environment): unkno
   const result: Mapping = { ...input };
   result.host ??= env.MAILCOW_HOSTNAME || hostname();
   result.state ??= env.COWBELL_STATE || 'state/cowbell.db';
-  if (env.COMPOSE_PROJECT_NAME && (result.docker === undefined || isMapping(result.docker))) {
-    result.docker = { project: env.COMPOSE_PROJECT_NAME, ...(result.docker as Mapping | undefined) };
+  if (result.docker === undefined || isMapping(result.docker)) {
+    result.docker = {
+      ...(env.COMPOSE_PROJECT_NAME && { project: env.COMPOSE_PROJECT_NAME }),
+      ...(env.COWBELL_DOCKER_SOCKET && { socket: env.COWBELL_DOCKER_SOCKET }),
+      ...result.docker,
+    };
   }
   if (env.REDISPASS && result.redis === undefined) result.redis = { password: env.REDISPASS };
   if (result.notifiers === undefined) {

@@ -84,7 +84,9 @@ export const ConfigSchema = z.strictObject({
         .string()
         .min(1)
         .default('/var/run/docker.sock')
-        .describe('Path of the Docker socket, or tcp://host:port of a filtering proxy'),
+        .describe(
+          'Path of the Docker socket, or tcp://host:port of a filtering proxy. COWBELL_DOCKER_SOCKET says it too',
+        ),
       project: z.string().min(1).optional().describe('Compose project to look into. Default: COMPOSE_PROJECT_NAME'),
     })
     .prefault({})

@@ -88,7 +88,7 @@ class ContainerLog implements LogSource {
           continue;
         }
         awaySince ??= clock.now();
-        if (clock.now() - awaySince >= AWAY_MS || from === undefined) throw this.#away(found);
+        if (clock.now() - awaySince >= AWAY_MS) throw this.#away(found);
         await clock.sleep(REOPEN_MS * 5, signal);
       }
     } catch (error) {

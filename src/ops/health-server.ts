@@ -7,6 +7,8 @@ export interface Readiness {
   ready: boolean;
   sources: readonly object[];
   lanes: readonly object[];
+  /** Why the ledger cannot be read. */
+  ledger?: string;
 }
 
 export interface HealthServer {

@@ -24,6 +24,11 @@ export interface SuperviseOptions {
   random?: () => number;
 }
 
+/** What a watcher reads, as alerts name it: netfilter's log is not netfilter, whose own health is told as well. */
+export function sourceNameOf({ name, authority }: Watcher): string {
+  return authority === 'log' ? `${name} log` : name;
+}
+
 /**
  * Keeps a watcher watching until `signal` aborts: a failure is waited out with growing pauses and told as a source that
  * is down once its grace time is over; reading goes on at the cursor that was recorded last.
@@ -53,7 +58,7 @@ export async function superviseWatcher(options: SuperviseOptions, signal: AbortS
           retryAfterMs: error instanceof TransientError ? error.retryAfterMs : undefined,
         });
     journal.failed(failure, waitMs);
-    health.failing(watcher.name, messageOf(error), isPermanent ? 0 : graceMs);
+    health.failing(sourceNameOf(watcher), messageOf(error), isPermanent ? 0 : graceMs);
     await clock.sleep(waitMs, signal);
   }
 }
@@ -87,7 +92,7 @@ async function watchOnce(
     const from = withLedger(cursor, 'the ledger cannot be read');
     for await (const batch of watcher.watch(from, both)) {
       withLedger(() => record(batch), 'the ledger cannot be written');
-      health.healthy(watcher.name, batch.read);
+      health.healthy(sourceNameOf(watcher), batch.read);
       for (const report of batch.health ?? []) {
         if (report.up) health.healthy(report.source);
         else health.failing(report.source, report.reason ?? 'it does not work', 0);
@@ -111,7 +116,7 @@ function createJournal({ watcher, clock, logger }: SuperviseOptions) {
   return {
     well() {
       if (failures > 0) {
-        const fields = { source: watcher.name, failures, after_ms: clock.now() - failingSince };
+        const fields = { source: sourceNameOf(watcher), failures, after_ms: clock.now() - failingSince };
         logger.info(fields, 'a source is read again');
       }
       failures = 0;
@@ -121,7 +126,7 @@ function createJournal({ watcher, clock, logger }: SuperviseOptions) {
       if (failures === 0) failingSince = clock.now();
       failures++;
       const reason = messageOf(error);
-      const fields = { source: watcher.name, failures, retry_in_ms: waitMs, reason };
+      const fields = { source: sourceNameOf(watcher), failures, retry_in_ms: waitMs, reason };
       const isKnown = error instanceof TransientError || error instanceof PermanentError;
       if (reason === lastReason) logger.debug(fields, 'a source can still not be read');
       else if (inLedger) logger.error({ ...fields, err: error }, 'what was read cannot be recorded; trying again');

@@ -94,7 +94,7 @@ describe('a watcher that fails', () => {
     }
     expect(logger.told()).toEqual(['warn: a source cannot be read; trying again']);
     expect(logger.records[0]?.fields).toEqual({
-      source: 'netfilter',
+      source: 'netfilter log',
       failures: 1,
       retry_in_ms: 125,
       reason: 'connection refused',
@@ -110,7 +110,7 @@ describe('a watcher that fails', () => {
     expect(starts).toEqual([undefined, 'two']);
     expect(recorded).toHaveLength(4);
     expect(logger.told()).toEqual(['warn: a source cannot be read; trying again', 'info: a source is read again']);
-    expect(logger.records.at(-1)?.fields).toEqual({ source: 'netfilter', failures: 1, after_ms: 125 });
+    expect(logger.records.at(-1)?.fields).toEqual({ source: 'netfilter log', failures: 1, after_ms: 125 });
   });
 
   it('begins anew with short pauses after a minute of health, not sooner', async () => {
@@ -164,7 +164,7 @@ describe('a watcher that fails', () => {
     await clock.advance(29_999);
     expect(told).toEqual([]);
     await clock.advance(60_000);
-    expect(told).toMatchObject([{ type: 'source.down', source: { name: 'netfilter', reason: 'connection refused' } }]);
+    expect(told).toMatchObject([{ type: 'source.down', source: { name: 'netfilter log', reason: 'connection refused' } }]);
     isBack = true;
     await clock.advance(40_000);
     expect(told).toMatchObject([{ type: 'source.down' }, { type: 'source.up', source: { caught_up: 42 } }]);
@@ -219,7 +219,7 @@ describe('what a watcher says of others', () => {
       { type: 'source.down', source: { name: 'netfilter-itself', reason: 'nobody listens on F2B_CHANNEL' } },
       { type: 'source.up', source: { name: 'netfilter-itself' } },
     ]);
-    expect(health.states().map(({ name, up }) => `${name} ${up}`)).toEqual(['netfilter true', 'netfilter-itself true']);
+    expect(health.states().map(({ name, up }) => `${name} ${up}`)).toEqual(['netfilter log true', 'netfilter-itself true']);
   });
 });
 
@@ -312,7 +312,7 @@ describe('a ledger that cannot be written', () => {
     expect(ledger.cursor('netfilter')).toBe('300');
     expect(ledger.deliveries.owed('chat')).toBe(300);
     expect(told).toMatchObject([{ type: 'source.down' }, { type: 'source.up', source: { caught_up: 300 - reached } }]);
-    expect(health.isReady('netfilter')).toBe(true);
+    expect(health.isReady('netfilter log')).toBe(true);
     expect(logger.told().at(-1)).toBe('info: a source is read again');
   });
 

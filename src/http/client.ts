@@ -59,15 +59,16 @@ async function exchange(
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     throw new PermanentError('the address is not an http or https address');
   }
+  const headers = {
+    'user-agent': userAgent,
+    ...(url.username !== '' && { authorization: basicAuth(url) }),
+    ...request.headers,
+  };
   const answer = await dispatcher.request({
     origin: url.origin,
     path: url.pathname + url.search,
     method: request.method ?? 'POST',
-    headers: {
-      'user-agent': userAgent,
-      ...(url.username !== '' && { authorization: basicAuth(url) }),
-      ...request.headers,
-    },
+    headers,
     body: request.body ?? null,
     signal,
   });
@@ -76,7 +77,7 @@ async function exchange(
   return {
     status: answer.statusCode,
     headers: flatten(answer.headers),
-    body: isGood ? body : scrubSecrets(body, url, request.headers),
+    body: isGood ? body : scrubSecrets(body, url, headers),
   };
 }
 

@@ -1,5 +1,3 @@
-import type { HttpRequest } from '../core/http.ts';
-
 const REDACTED = '[secret]';
 /** Shorter pieces are words such as `api`, not secrets. */
 const SHORTEST = 6;
@@ -10,7 +8,7 @@ const OPEN_HEADERS = new Set(['content-type', 'accept', 'user-agent', 'webhook-i
  * An answer's body without the secrets of its request: servers like to quote the path, the query or the headers they
  * did not understand, and what they say ends up in errors and logs.
  */
-export function scrubSecrets(body: string, url: URL, headers: HttpRequest['headers'] = {}): string {
+export function scrubSecrets(body: string, url: URL, headers: Readonly<Record<string, string>>): string {
   const pieces = new Set<string>();
   const add = (text: string) => {
     for (const form of [text, decode(text)]) if (form.length >= SHORTEST) pieces.add(form);

@@ -163,6 +163,8 @@ test('what a refusal quotes of the address or the headers is taken out', async (
   const headers = { authorization: 'Bearer secret-header' };
   const { body } = await client().send({ url, headers }, never);
   expect(body).toBe('no [secret] for [secret], try abc');
+  const withPassword = new Secret(origin.replace('//', '//user:pass-word@'));
+  expect((await client().send({ url: withPassword }, never)).body).toBe('no / for [secret], try abc');
 });
 
 test('a good answer is given back as it is', async () => {

@@ -3,13 +3,7 @@ import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { Notifier, NotifierDefinition } from '../../src/core/notifier.ts';
 import { createHttpClient } from '../../src/http/client.ts';
 import { notifierDefinitions } from '../../src/notifiers/registry.ts';
-import {
-  type Behaviour,
-  RECEIVER_TOKEN,
-  type Receiver,
-  type ReceiverKind,
-  startReceiver,
-} from '../support/receivers.ts';
+import { type Behaviour, RECEIVER_KINDS, RECEIVER_TOKEN, type Receiver, startReceiver } from '../support/receivers.ts';
 
 /** Every notifier, less what its options are. */
 export const definitions = notifierDefinitions as unknown as readonly NotifierDefinition[];
@@ -45,7 +39,8 @@ export interface Rig {
 
 /** A notifier that sends by HTTP, with a receiver of its kind. */
 export async function buildRig(definition: NotifierDefinition, behaviour: Behaviour = 'accept'): Promise<Rig> {
-  const kind = definition.type as ReceiverKind;
+  const kind = RECEIVER_KINDS.find((each) => each === definition.type);
+  if (kind === undefined) throw new Error(`test/support/receivers.ts has no rules for ${definition.type}`);
   const receiver = await startReceiver({ kind, behaviour, secret: SIGNING_KEY });
   const http = createHttpClient({ userAgent: 'cowbell/test' });
   const stdout = collectOutput();

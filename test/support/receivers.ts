@@ -4,7 +4,9 @@ import { discordProblems } from './discord-rules.ts';
 import { slackProblems } from './slack-rules.ts';
 import { createWebhookRules } from './webhook-rules.ts';
 
-export type ReceiverKind = 'slack' | 'discord' | 'webhook';
+/** A notifier that sends by HTTP needs one of its type here, with the rules of its service. */
+export const RECEIVER_KINDS = ['slack', 'discord', 'webhook'] as const;
+export type ReceiverKind = (typeof RECEIVER_KINDS)[number];
 
 /**
  * What a receiver does with a request. `accept`: as the service does, which refuses with 400 what breaks its rules;

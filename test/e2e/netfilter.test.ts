@@ -150,6 +150,6 @@ function countInDiscord(what: string): number {
 
 function countIn(title: string, what: string): number {
   if (/\bBanned\b/.test(title)) return 1;
-  const [, count] = new RegExp(`(?:^|[ ,])([\\d,]+) ${what}s?(?! (?:ended|dropped|extended))`).exec(title) ?? [];
+  const [, count] = new RegExp(`(?:^|[ ,])([\\d,]+) ${what}s?\\b(?! (?:ended|dropped|extended))`).exec(title) ?? [];
   return count === undefined ? 0 : Number(count.replaceAll(',', ''));
 }

@@ -108,9 +108,10 @@ function importBusybox(socket: string, folder: string): void {
 }
 
 /** Makes an image of the files below a folder, through the engine's API. */
-export function importImage(socket: string, root: string, name: string): void {
+export function importImage(socket: string, root: string, name: string, env: Record<string, string> = {}): void {
   const [repo, tag] = name.split(':');
-  const url = `http://d/images/create?fromSrc=-&repo=${repo}&tag=${tag}`;
+  const changes = Object.entries(env).map(([key, value]) => `&changes=${encodeURIComponent(`ENV ${key}=${value}`)}`);
+  const url = `http://d/images/create?fromSrc=-&repo=${repo}&tag=${tag}${changes.join('')}`;
   execFileSync('sh', [
     '-c',
     `tar -C "$1" -c . | curl -sf --unix-socket "$2" -X POST -H 'Content-Type: application/x-tar' --data-binary @- "$3" -o /dev/null`,

@@ -23,19 +23,21 @@ export const NODE_IMAGE = 'node:local';
 export function importNodeImage(engine: DockerEngine): void {
   const root = mkdtempSync(join(tmpdir(), 'cb-'));
   try {
-    for (const name of ['bin', 'usr/bin', 'usr/lib', 'tmp', 'proc', 'sys', 'dev', 'etc', 'root']) {
+    for (const name of ['bin', 'usr/bin', 'usr/local/bin', 'usr/lib', 'tmp', 'proc', 'sys', 'dev', 'etc', 'root']) {
       mkdirSync(join(root, name), { recursive: true });
     }
     chmodSync(join(root, 'tmp'), 0o1777);
     cpSync('/bin/busybox', join(root, 'bin/busybox'));
-    for (const applet of ['sh', 'mkdir', 'chown', 'env', 'ls', 'cat', 'rm'])
+    for (const applet of ['sh', 'mkdir', 'chown', 'chmod', 'env', 'find', 'ls', 'cat', 'rm'])
       symlinkSync('busybox', join(root, 'bin', applet));
     symlinkSync('/bin/env', join(root, 'usr/bin/env'));
     copyWithLibraries(realpathSync(process.execPath), '/usr/bin/node', root);
     cpSync(npmFolder(), join(root, 'usr/lib/npm'), { recursive: true, dereference: true });
     symlinkSync('/usr/lib/npm/bin/npm-cli.js', join(root, 'usr/bin/npm'));
     copyTo(root, '/etc/ssl/certs/ca-certificates.crt', '/etc/passwd', '/etc/group', '/etc/nsswitch.conf');
-    importImage(engine.socket, root, NODE_IMAGE);
+    // Where the machine reaches the registry by certificates of its own, so does the build.
+    const { NODE_EXTRA_CA_CERTS } = process.env;
+    importImage(engine.socket, root, NODE_IMAGE, NODE_EXTRA_CA_CERTS === undefined ? {} : { NODE_EXTRA_CA_CERTS });
   } finally {
     rmSync(root, { recursive: true, force: true });
   }

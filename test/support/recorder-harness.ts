@@ -1,4 +1,5 @@
 import type { Ban, BanEvent } from '../../src/core/event.ts';
+import type { Logger } from '../../src/core/logger.ts';
 import { type Network, parseNetwork } from '../../src/core/network.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { Snapshot, Watcher } from '../../src/core/watcher.ts';
@@ -6,7 +7,7 @@ import { openLedger } from '../../src/ledger/ledger.ts';
 import { Recorder } from '../../src/pipeline/recorder.ts';
 
 export const T0 = 1_795_430_000_000;
-const SILENT = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
+export const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
 
 function watcher(name: string, authority: Watcher['authority'], witness?: Watcher['witness']): Watcher {
   return { name, authority, ...(witness && { witness }), watch: () => (async function* () {})() };

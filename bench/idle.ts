@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { composeLabels } from '../test/support/docker-engine.ts';
+import { startStack } from '../test/support/netfilter-stack.ts';
+import { cpuSeconds, residentMib } from './process-figures.ts';
+import type { Row } from './row.ts';
+
+const SETTLE_MS = 5_000;
+const WATCHED_MS = 30_000;
+
+/** A quiet system with every watcher on: memory, processor time, and the time from start to watching. */
+export async function benchIdle(): Promise<Row[]> {
+  const stack = await startStack();
+  try {
+    await stack.startNetfilter();
+    await stack.engine.run({ name: 'fail2ban', labels: composeLabels('fail2ban'), script: 'sleep 3600' });
+    await stack.redis.client.set('F2B_OPTIONS', '{}');
+    const startedAt = performance.now();
+    const cowbell = await stack.startCowbell('watchers: [{type: netfilter}, {type: fail2ban}, {type: redis}]');
+    const startMs = performance.now() - startedAt;
+    await sleep(SETTLE_MS);
+    const before = cpuSeconds(cowbell.pid);
+    await sleep(WATCHED_MS);
+    const share = ((cpuSeconds(cowbell.pid) - before) / (WATCHED_MS / 1000)) * 100;
+    const mib = residentMib(cowbell.pid);
+    return [
+      {
+        what: 'idle, all watchers on',
+        goal: '≤ 90 MB resident, ≤ 0.5 % of one core',
+        figure: `${mib.toFixed(0)} MB, ${share.toFixed(2)} %`,
+        isMet: mib <= 90 && share <= 0.5,
+      },
+      {
+        what: 'start to watching',
+        goal: '≤ 1 s',
+        figure: `${(startMs / 1000).toFixed(2)} s`,
+        isMet: startMs <= 1_000,
+      },
+    ];
+  } finally {
+    await stack.close();
+  }
+}

@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent } from 'undici';
+import { eventually } from '../test/support/eventually.ts';
+import { startStack } from '../test/support/netfilter-stack.ts';
+import { percentile, type Row } from './row.ts';
+
+const BANS = 200;
+
+/** From the line being written to the webhook having it, against a bare POST of the same body. */
+export async function benchLatency(): Promise<Row[]> {
+  const stack = await startStack();
+  try {
+    await stack.startNetfilter();
+    await stack.redis.client.set('F2B_OPTIONS', '{}');
+    await stack.startCowbell('watchers: [{type: netfilter}, {type: redis}]');
+    await ban(stack, 0);
+    await eventually(() => {
+      if (stack.webhook.accepted().length < 1) throw new Error('nothing arrived');
+    });
+    const latencies: number[] = [];
+    for (let index = 1; index <= BANS; index++) {
+      const writtenAt = performance.timeOrigin + performance.now();
+      await ban(stack, index);
+      await eventually(
+        () => {
+          if (stack.webhook.accepted().length <= index) throw new Error('nothing arrived');
+        },
+        { everyMs: 1 },
+      );
+      latencies.push((stack.webhook.accepted()[index]?.at ?? 0) - writtenAt);
+      await sleep(20);
+    }
+    const body = stack.webhook.accepted()[1]?.body ?? '';
+    const bare = await barePosts(stack.webhook.url, body, () => stack.webhook.requests.at(-1)?.at ?? 0);
+    const over = (share: number) => percentile(latencies, share) - percentile(bare, share);
+    const row = (name: string, share: number, goalMs: number): Row => ({
+      what: `log line written → webhook accepted, quiet system, ${name}`,
+      goal: `≤ ${goalMs} ms over a bare POST`,
+      figure: `${over(share).toFixed(1)} ms over ${percentile(bare, share).toFixed(1)} ms`,
+      isMet: over(share) <= goalMs,
+    });
+    return [row('p50', 0.5, 10), row('p99', 0.99, 50)];
+  } finally {
+    await stack.close();
+  }
+}
+
+async function ban(stack: Awaited<ReturnType<typeof startStack>>, index: number): Promise<void> {
+  const network = `45.9.${index >> 8}.${index & 255}/32`;
+  await stack.print(`2026-11-23 12:00:00 CRIT: Banning ${network} for 30 minutes`);
+  await stack.redis.client.hset('F2B_ACTIVE_BANS', network, String(Math.ceil(Date.now() / 1000) + 1_800));
+}
+
+async function barePosts(url: string, body: string, acceptedAt: () => number): Promise<number[]> {
+  const agent = new Agent();
+  const { origin, pathname, search } = new URL(url);
+  const times: number[] = [];
+  for (let index = 0; index < BANS; index++) {
+    const sentAt = performance.timeOrigin + performance.now();
+    const { body: answer } = await agent.request({
+      origin,
+      path: pathname + search,
+      method: 'POST',
+      headers: { 'content-type': 'application/cloudevents+json' },
+      body,
+    });
+    await answer.dump();
+    times.push(acceptedAt() - sentAt);
+    await sleep(20);
+  }
+  await agent.close();
+  return times;
+}

@@ -8,6 +8,10 @@ import { toCloudEvent } from './cloud-event.ts';
 
 const KEY_PREFIX = 'whsec_';
 
+/** Those that are cowbell's to set, or HTTP's. */
+const OUR_HEADERS =
+  /^(host|connection|keep-alive|upgrade|expect|te|trailer|transfer-encoding|content-(length|type)|webhook-(id|timestamp|signature))$/i;
+
 const Options = z.object({
   url: secretUrl()
     .describe('Where CloudEvents are sent')
@@ -18,7 +22,13 @@ const Options = z.object({
     .describe('Signs each request as https://www.standardwebhooks.com says; `whsec_` and base64, or any text'),
   method: z.enum(['POST', 'PUT']).default('POST').describe('How it is sent'),
   headers: z
-    .record(z.string().regex(/^[\w-]+$/), secretText())
+    .record(
+      z
+        .string()
+        .regex(/^[\w-]+$/)
+        .refine(isOwnHeader, 'cowbell sets this header itself'),
+      headerValue(),
+    )
     .default({})
     .describe('Further headers, such as `authorization`')
     .meta({ examples: [{ authorization: 'Bearer ${TOKEN}' }] }),
@@ -54,6 +64,17 @@ export const webhookNotifier: NotifierDefinition<typeof Options> = {
     },
   }),
 };
+
+function isOwnHeader(name: string): boolean {
+  return !OUR_HEADERS.test(name);
+}
+
+function headerValue() {
+  return secretText().refine(
+    (value) => /^[\t\x20-\x7e\x80-\xff]*$/.test(value.reveal()),
+    'a header is one line, without characters beyond Latin-1',
+  );
+}
 
 function isKey(secret: Secret): boolean {
   const text = secret.reveal();

@@ -62,14 +62,27 @@ describe('what is sent', () => {
     }
   });
 
-  test('with a method and headers of one’s own, which cannot replace ours', async () => {
-    const headers = { Authorization: 'Bearer x', 'Webhook-Id': 'forged', 'content-type': 'text/plain' };
+  test('with a method and headers of one’s own', async () => {
+    const headers = { Authorization: 'Bearer x', 'X-Many_1': 'ü' };
     await createNotifier({ url: receiver.url, method: 'PUT', headers }).notify({ id: 'd', events: samples }, never);
     const request = receiver.requests.at(-1);
     expect(request?.method).toBe('PUT');
     expect(request?.headers.authorization).toBe('Bearer x');
-    expect(request?.deliveryId).toBe('d');
     expect(request?.problems).toEqual([]);
+  });
+
+  test.each([
+    ['Webhook-Id', 'x'],
+    ['content-type', 'text/plain'],
+    ['Host', 'x'],
+    ['content-length', '3'],
+    ['no header', 'x'],
+    ['x-lines', 'a\r\nb: c'],
+    ['x-wide', '鍵'],
+    ['x-empty', ''],
+  ])('%s: %j is a mistake in the configuration', (name, value) => {
+    const result = webhookNotifier.options.safeParse({ url: 'https://example.org', headers: { [name]: value } });
+    expect(result.success).toBe(false);
   });
 
   test.each(['mail.example.org', 'höst', '2001:db8::1', 'a b', '%', '', '\ud800', '//evil', '#'])(

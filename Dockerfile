@@ -10,10 +10,12 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 RUN node node_modules/typescript/bin/tsc -p tsconfig.build.json \
  && npm prune --omit=dev --omit=optional --ignore-scripts \
- && find node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.md' \) -exec rm -f {} +
+ && find node_modules \( -name test -o -name tests -o -name '*.test.js' -o -name '*.map' -o -name '*.md' \
+      -o -name '*.ts' -o -name '*.cts' -o -name '*.mts' \) -prune -exec rm -rf {} +
 
 FROM ${NODE_IMAGE}
-ENV NODE_ENV=production COWBELL_STATE=/state/cowbell.db
+# With a read-only root the state is the one place to write to, also for what `replay` and `demo` keep for seconds.
+ENV NODE_ENV=production COWBELL_STATE=/state/cowbell.db TMPDIR=/state
 WORKDIR /app
 # For people only: `docker compose exec cowbell-mailcow cowbell bans`. The daemon itself needs no shell.
 RUN printf '#!/bin/sh\nexec node --disable-warning=ExperimentalWarning /app/dist/main.js "$@"\n' > /usr/local/bin/cowbell \
@@ -28,5 +30,5 @@ USER 10001:10001
 VOLUME /state
 HEALTHCHECK --interval=60s --timeout=10s --start-period=15s \
   CMD ["node", "--disable-warning=ExperimentalWarning", "/app/dist/main.js", "health"]
-ENTRYPOINT ["node", "--disable-warning=ExperimentalWarning", "/app/dist/main.js"]
+ENTRYPOINT ["node", "--optimize-for-size", "--max-semi-space-size=1", "--disable-warning=ExperimentalWarning", "/app/dist/main.js"]
 CMD ["run"]

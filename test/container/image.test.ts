@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { createWriteStream, mkdtempSync, rmSync, type WriteStream } from 'node:fs';
+import { createWriteStream, mkdtempSync, readFileSync, rmSync, type WriteStream } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -9,19 +9,24 @@ import { composeLabels, type DockerEngine, startEngine } from '../support/docker
 import { eventually } from '../support/eventually.ts';
 import { importNodeImage, NODE_IMAGE } from '../support/node-image.ts';
 import { type Receiver, startReceiver } from '../support/receivers.ts';
+import { allowedRequests, CHECKOUT, hardeningOf, readComposeFile } from './compose-file.ts';
+import { type SocketFilter, startSocketFilter } from './socket-filter.ts';
 
-const CHECKOUT = join(import.meta.dirname, '..', '..');
 const IMAGE = 'cowbell:test';
+const RUN = join(CHECKOUT, 'test/fixtures/netfilter/01-defaults.stdout.log');
+const { services } = readComposeFile('docker-compose.override.yml', {});
+const { 'cowbell-mailcow': service = {}, 'cowbell-docker-proxy': proxy = {} } = services;
 
 let engine: DockerEngine;
 let receiver: Receiver;
+let filter: SocketFilter;
 let folder: string;
 let feed: WriteStream;
-let cowbell: Docker.Container;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cb-'));
   [engine, receiver] = await Promise.all([startEngine(), startReceiver({ kind: 'webhook' })]);
+  filter = await startSocketFilter(engine.socket, allowedRequests(proxy));
   importNodeImage(engine);
   // Not in step: the engine's own output must be read meanwhile.
   await promisify(execFile)(
@@ -29,86 +34,125 @@ beforeAll(async () => {
     ['build', '--network=host', '--build-arg', `NODE_IMAGE=${NODE_IMAGE}`, '--tag', IMAGE, CHECKOUT],
     { env: { ...process.env, DOCKER_HOST: `unix://${engine.socket}`, DOCKER_BUILDKIT: '0' } },
   );
+  execFileSync('mkfifo', [join(folder, 'feed')]);
+  await engine.run({
+    name: 'netfilter',
+    labels: composeLabels('netfilter-mailcow', 'mailcow'),
+    binds: [`${folder}:/feed`],
+    script: 'while true; do cat /feed/feed; done',
+  });
+  feed = createWriteStream(join(folder, 'feed'));
 }, 300_000);
 
 afterAll(async () => {
   feed?.destroy();
-  await Promise.all([engine?.close(), receiver?.stop()]);
+  await Promise.all([engine?.close(), receiver?.stop(), filter?.close()]);
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
 
-async function output(container: Docker.Container): Promise<string> {
-  const log = await container.logs({ stdout: true, stderr: true });
-  return log.toString('utf8');
-}
-
-async function health(container: Docker.Container): Promise<string> {
-  return (await container.inspect()).State.Health?.Status ?? 'none';
-}
-
-/** As the compose file runs it: nobody, nothing to write but the state, no capabilities. */
-async function start(name: string, cmd: string[], env: string[]): Promise<Docker.Container> {
+/** Runs the image with the limits of the Compose file, behind its proxy; the health is asked for more often. */
+async function start(cmd: string[], env: string[] = [], entrypoint?: string[]): Promise<Docker.Container> {
   const container = await engine.docker.createContainer({
-    name,
     Image: IMAGE,
     Cmd: cmd,
-    Env: env,
-    Healthcheck: {
-      Test: ['CMD', 'node', '--disable-warning=ExperimentalWarning', 'dist/main.js', 'health'],
-      Interval: 1_000_000_000,
-      Timeout: 5_000_000_000,
-      Retries: 3,
-      StartPeriod: 0,
-    },
-    HostConfig: {
-      NetworkMode: 'host',
-      ReadonlyRootfs: true,
-      CapDrop: ['ALL'],
-      SecurityOpt: ['no-new-privileges:true'],
-      Memory: 256 * 1024 * 1024,
-      Binds: ['cowbell-state:/state', `${engine.socket}:/var/run/docker.sock`],
-      GroupAdd: ['0'],
-    },
+    ...(entrypoint && { Entrypoint: entrypoint }),
+    Env: [`COWBELL_DOCKER_SOCKET=tcp://127.0.0.1:${filter.port}`, 'COMPOSE_PROJECT_NAME=mailcow', ...env],
+    Healthcheck: { Interval: 1_000_000_000 },
+    HostConfig: { ...hardeningOf(service), NetworkMode: 'host', Binds: ['cowbell-state-vol-1:/state'] },
   });
   await container.start();
   return container;
 }
 
+async function output(container: Docker.Container): Promise<string> {
+  const log = await container.logs({ stdout: true, stderr: true });
+  const parts: Buffer[] = [];
+  // Frames: one byte of kind, three of nothing, four of length. https://docs.docker.com/reference/api/engine/
+  for (let at = 0; at < log.length; ) {
+    const end = at + 8 + log.readUInt32BE(at + 4);
+    parts.push(log.subarray(at + 8, end));
+    at = end;
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+async function finish(container: Docker.Container): Promise<{ code: number; text: string }> {
+  const { StatusCode } = await container.wait();
+  return { code: StatusCode, text: await output(container) };
+}
+
+async function watchUntilReady(): Promise<Docker.Container> {
+  const container = await start(['run'], [`COWBELL_WEBHOOK_URL=${receiver.url}`, 'MAILCOW_HOSTNAME=mail.example.org']);
+  await eventually(async () => expect(await output(container)).toContain('cowbell is watching'), { timeoutMs: 30_000 });
+  return container;
+}
+
+const told = () =>
+  receiver
+    .events()
+    .filter(({ type }) => type === 'cowbell.ban.started')
+    .map(({ subject }) => subject);
+
 describe('the image', () => {
-  it('holds what runs and nothing else, and runs as nobody in particular', async () => {
-    const { Config } = await engine.docker.getImage(IMAGE).inspect();
-    expect(Config.User).toBe('10001:10001');
-    const container = await start('cowbell-help', ['--help'], []);
-    await container.wait();
-    expect(await output(container)).toContain('Tells a mail admin');
-    const base = (await engine.docker.getImage(NODE_IMAGE).inspect()).Size;
-    const whole = (await engine.docker.getImage(IMAGE).inspect()).Size;
-    expect((whole - base) / 1024 / 1024).toBeLessThan(80);
+  it('holds what runs and nothing else', async () => {
+    const list = await start(['ls', '-1', '/app'], [], ['/bin/busybox']);
+    expect((await finish(list)).text.split('\n').filter(Boolean)).toEqual([
+      'demo',
+      'dist',
+      'node_modules',
+      'package.json',
+    ]);
+    const names = ['*.ts', '*.map', 'test', '*.test.js', 'typescript', 'vitest', 'biome'];
+    const wanted = names.flatMap((name) => ['-o', '-name', name]).slice(1);
+    const needless = await start(['find', '/app', '(', ...wanted, ')'], [], ['/bin/busybox']);
+    expect(await finish(needless)).toEqual({ code: 0, text: '' });
+    const sizeOf = async (name: string) => (await engine.docker.getImage(name).inspect()).Size;
+    expect((await sizeOf(IMAGE)) - (await sizeOf(NODE_IMAGE))).toBeLessThan(20 * 1024 * 1024);
   });
 
-  it('tails another container, tells of its bans, is healthy, and stops cleanly when it is asked to', async () => {
-    execFileSync('mkfifo', [join(folder, 'feed')]);
-    await engine.run({
-      name: 'netfilter',
-      labels: composeLabels('netfilter-mailcow', 'mailcow'),
-      binds: [`${folder}:/feed`],
-      script: 'while true; do cat /feed/feed; done',
+  it('runs as nobody in particular, without a shell, and says what is missing', async () => {
+    const { Config } = await engine.docker.getImage(IMAGE).inspect();
+    expect(Config.User).toBe('10001:10001');
+    expect([Config.Entrypoint?.[0], Config.Healthcheck?.Test?.slice(0, 2)]).toEqual(['node', ['CMD', 'node']]);
+    expect(await finish(await start(['--help']))).toMatchObject({
+      code: 0,
+      text: expect.stringContaining('a mail admin'),
     });
-    feed = createWriteStream(join(folder, 'feed'));
-    cowbell = await start(
-      'cowbell',
-      ['run'],
-      [`COWBELL_WEBHOOK_URL=${receiver.url}`, 'MAILCOW_HOSTNAME=mail.example.org', 'COMPOSE_PROJECT_NAME=mailcow'],
-    );
-    await eventually(async () => expect(await output(cowbell)).toContain('cowbell is watching'), { timeoutMs: 30_000 });
-    feed.write('2026-11-23 12:00:00 CRIT: Banning 185.36.81.23/32 for 30 minutes\n');
-    await eventually(() => expect(receiver.events().map((event) => event.subject)).toEqual(['185.36.81.23/32']), {
-      timeoutMs: 20_000,
+    expect(await finish(await start([]))).toMatchObject({ code: 78, text: expect.stringContaining('notifiers') });
+    expect(await finish(await start(['demo']))).toMatchObject({ code: 0, text: expect.stringContaining('delivered') });
+  });
+
+  it('tells of every ban in the log of another container, is healthy, and stops when it is asked to', async () => {
+    const log = readFileSync(RUN, 'utf8');
+    const banned = new Set([...log.matchAll(/CRIT: Banning (\S+) for/g)].map(([, network]) => network));
+    expect(banned.size).toBeGreaterThan(3);
+    const cowbell = await watchUntilReady();
+    feed.write(log);
+    await eventually(() => expect(new Set(told())).toEqual(banned), { timeoutMs: 30_000 });
+    await eventually(async () => expect((await cowbell.inspect()).State.Health?.Status).toBe('healthy'), {
+      timeoutMs: 30_000,
     });
-    await eventually(async () => expect(await health(cowbell)).toBe('healthy'), { timeoutMs: 30_000, everyMs: 200 });
-    await cowbell.stop({ t: 10 });
-    const { State } = await cowbell.inspect();
-    expect([State.ExitCode, await output(cowbell)]).toEqual([0, expect.stringContaining('cowbell has stopped')]);
+    await cowbell.stop({ t: 15 });
+    expect((await cowbell.inspect()).State).toMatchObject({ ExitCode: 0, OOMKilled: false });
+    expect(await output(cowbell)).toContain('cowbell has stopped');
     expect(receiver.problems()).toEqual([]);
+    const asked = new Set(filter.requests.map((request) => request.replace('netfilter', 'ID')));
+    expect([...asked].toSorted()).toEqual([
+      'GET /containers/ID/json 200',
+      'GET /containers/ID/logs 200',
+      'GET /containers/json 200',
+    ]);
+  });
+
+  it('goes on where it was when it is made anew on its state', async () => {
+    const before = told();
+    const cowbell = await watchUntilReady();
+    feed.write('2026-11-23 12:00:00 CRIT: Banning 45.155.205.9/32 for 30 minutes\n');
+    await eventually(() => expect(told()).toContain('45.155.205.9/32'), { timeoutMs: 20_000 });
+    const bans = await cowbell.exec({ Cmd: ['cowbell', 'bans'], AttachStdout: true });
+    const shown = await (await bans.start({})).toArray();
+    expect(Buffer.concat(shown).toString('utf8')).toContain('45.155.205.9/32');
+    await cowbell.stop({ t: 15 });
+    expect(told()).toEqual([...before, '45.155.205.9/32']);
   });
 });

@@ -7,8 +7,8 @@ import { percentile, type Row } from './row.ts';
 const BANS = 200;
 
 /** From the line being written to the webhook having it, against a bare POST of the same body. */
-export async function benchLatency(): Promise<Row[]> {
-  const stack = await startStack();
+export async function benchLatency(program: string[]): Promise<Row[]> {
+  const stack = await startStack({ program });
   try {
     await stack.startNetfilter();
     await stack.redis.client.set('F2B_OPTIONS', '{}');

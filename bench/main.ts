@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensurePackages } from '../test/support/packages.ts';
+import { buildForBench } from './built.ts';
 import { benchDrain } from './drain.ts';
 import { benchIdle } from './idle.ts';
 import { benchLatency } from './latency.ts';
@@ -9,7 +10,7 @@ import { formatRows, type Row } from './row.ts';
 import { benchStorm } from './storm.ts';
 
 const README = join(import.meta.dirname, '..', 'README.md');
-const BENCHES: Record<string, () => Promise<Row | Row[]>> = {
+const BENCHES: Record<string, (program: string[]) => Promise<Row | Row[]>> = {
   drain: benchDrain,
   latency: benchLatency,
   storm: benchStorm,
@@ -17,12 +18,13 @@ const BENCHES: Record<string, () => Promise<Row | Row[]>> = {
 };
 
 ensurePackages();
+const program = buildForBench();
 const names = process.argv.slice(2).filter((arg) => arg !== '--write');
 const rows: Row[] = [];
 for (const [name, bench] of Object.entries(BENCHES)) {
   if (names.length > 0 && !names.includes(name)) continue;
   process.stderr.write(`${name} …\n`);
-  rows.push(...[await bench()].flat());
+  rows.push(...[await bench(program)].flat());
 }
 const table = formatRows(rows);
 process.stdout.write(`${table}\n`);

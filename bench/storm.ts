@@ -10,8 +10,8 @@ const SECONDS = 10;
 const CHAT_INTERVAL_MS = 15_000;
 
 /** Ten thousand bans in ten seconds: what arrives, in how many messages, in how much memory. */
-export async function benchStorm(): Promise<Row> {
-  const stack = await startStack({ chatIntervalMs: CHAT_INTERVAL_MS });
+export async function benchStorm(program: string[]): Promise<Row> {
+  const stack = await startStack({ chatIntervalMs: CHAT_INTERVAL_MS, program });
   try {
     await stack.startNetfilter();
     await stack.redis.client.set('F2B_OPTIONS', '{}');

@@ -26,7 +26,11 @@ function explainIssue(schema: z.core.$ZodType, input: unknown, issue: z.core.$Zo
   const value = valueAt(input, path);
   if (issue.code === 'invalid_union') return [explainUnion(schema, input, issue)];
   const shown = value === undefined || (target !== undefined && isSecret(target)) ? '' : `, not ${show(value)}`;
-  if (value === undefined) return [{ path, message: `is missing: ${expectation(issue)}` }];
+  if (value === undefined) {
+    const hint =
+      path.length === 1 && path[0] === 'notifiers' ? ', or COWBELL_SLACK_URL and the like in the environment' : '';
+    return [{ path, message: `is missing: ${expectation(issue)}${hint}` }];
+  }
   return [{ path, message: `${expectation(issue)}${shown}` }];
 }
 

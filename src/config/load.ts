@@ -1,11 +1,13 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { isNode, LineCounter, parseDocument } from 'yaml';
+import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { ConfigError, type ConfigIssue, messageOf } from '../core/errors.ts';
 import { completeFromEnvironment, expandVariables, readSecretFiles } from './expand.ts';
 import { explainIssues, type Finding, placeOf } from './issues.ts';
 import { type Config, ConfigSchema, type NotifierConfig, type WatcherConfig } from './schema.ts';
 
 const LARGEST_FILE = 1_048_576;
+/** Aliases of aliases can make a small file fill the memory. */
+const MOST_ALIASES = 20;
 /** Where the file is looked for when none is named. */
 const PLACES = ['cowbell.yaml', '/etc/cowbell/cowbell.yaml'];
 
@@ -53,8 +55,9 @@ export function parseConfig(text: string, { env, file }: { env: Environment; fil
     );
   }
   const named = nameAll(filled, findings);
-  if (findings.length > 0 || !parsed.success)
-    throw new ConfigError(findings.map((each) => toIssue(each, file, locate)));
+  if (findings.length > 0 || !parsed.success) {
+    throw new ConfigError(findings.map((each) => toIssue(each, file, locate)).sort(byPlace));
+  }
   return {
     ...parsed.data,
     watchers: parsed.data.watchers?.map(
@@ -89,7 +92,15 @@ function parseYaml(text: string, file: string | undefined): { input: unknown; lo
     }
     return undefined;
   };
-  return { input: document.toJS({ maxAliasCount: 20 }) ?? {}, locate };
+  return { input: toValue(document, file), locate };
+}
+
+function toValue(document: Document, file: string | undefined): unknown {
+  try {
+    return document.toJS({ maxAliasCount: MOST_ALIASES }) ?? {};
+  } catch (error) {
+    throw new ConfigError([{ ...(file !== undefined && { file }), path: '', message: `YAML: ${messageOf(error)}` }]);
+  }
 }
 
 function findPair(parent: unknown, key: PropertyKey | undefined): { key: unknown; value: unknown } | undefined {
@@ -102,6 +113,10 @@ function findPair(parent: unknown, key: PropertyKey | undefined): { key: unknown
 function toIssue(finding: Finding, file: string | undefined, locate: Locate): ConfigIssue {
   const place = file === undefined ? undefined : locate(finding);
   return { ...(file !== undefined && { file }), ...place, path: placeOf(finding), message: finding.message };
+}
+
+function byPlace(a: ConfigIssue, b: ConfigIssue): number {
+  return (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0);
 }
 
 /** Names default to the type, and are told apart. */

@@ -39,7 +39,8 @@ const NODE = process.execPath;
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
 const FLAGS = ['--disable-warning=ExperimentalWarning', MAIN];
 
-export async function startStack({ chatIntervalMs = 500 } = {}): Promise<NetfilterStack> {
+/** `program`: what runs cowbell, flags and script; the sources if not given. */
+export async function startStack({ chatIntervalMs = 500, program: started = FLAGS } = {}): Promise<NetfilterStack> {
   const folder = mkdtempSync(join(tmpdir(), 'cb-'));
   const [engine, redis, slack, discord, webhook] = await Promise.all([
     startEngine(),
@@ -106,7 +107,7 @@ ${settings}`,
     },
     async startCowbell(settings = '') {
       writeConfig(settings);
-      const program = startProgram(NODE, [...FLAGS, 'run', '--config', config]);
+      const program = startProgram(NODE, [...started, 'run', '--config', config]);
       programs.push(program);
       await eventually(() => {
         if (!program.output().includes('cowbell is watching')) throw new Error(program.output());
@@ -114,7 +115,7 @@ ${settings}`,
       return program;
     },
     async cowbell(...args) {
-      const program = startProgram(NODE, [...FLAGS, ...args, '--config', config]);
+      const program = startProgram(NODE, [...started, ...args, '--config', config]);
       const code = await program.exited;
       return { code, output: program.output() };
     },

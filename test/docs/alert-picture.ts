@@ -3,7 +3,7 @@ import type { renderSlack } from '../../src/notifiers/slack.ts';
 
 const WIDTH = 760;
 const LINE = 21;
-const LONGEST_CODE = /.{1,84}/gu;
+const LONGEST_CODE = /.{1,87}/gu;
 
 interface Text {
   text: string;

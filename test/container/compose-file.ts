@@ -58,13 +58,13 @@ export function hardeningOf(service: ComposeService): Docker.HostConfig {
   };
 }
 
-/** What the filtering proxy lets through by method, each pattern whole, as the proxy takes it. */
+/** What the filtering proxy lets through by method, each pattern whole: the proxy puts `^` and `$` around it. */
 export function allowedRequests(proxy: ComposeService): Map<string, RegExp[]> {
   const allowed = new Map<string, RegExp[]>();
   for (const option of proxy.command ?? []) {
     const [, method, pattern] = /^-allow([A-Z]+)=(.*)$/.exec(option) ?? [];
     if (method === undefined) continue;
-    allowed.set(method, [...(allowed.get(method) ?? []), new RegExp(`^(?:${pattern})$`)]);
+    allowed.set(method, [...(allowed.get(method) ?? []), new RegExp(`^${pattern}$`)]);
   }
   return allowed;
 }

@@ -45,6 +45,17 @@ export interface BanRecord {
   reasons: BanReasons | undefined;
 }
 
+/** A standing ban in short. */
+export interface BanOutline {
+  id: string;
+  network: string;
+  until: number | null;
+  permanent: number;
+  seenAt: number;
+  /** Open and confirmed, and nothing about it is to be decided. */
+  isSettled: boolean;
+}
+
 export type NewBan = Pick<BanRecord, 'jail' | 'network' | 'state' | 'startedAt' | 'seenAt'> & Partial<BanRecord>;
 
 interface BanRow {
@@ -121,6 +132,22 @@ export class Bans {
         ? this.#db.all<BanRow>(`SELECT * FROM bans WHERE state != 'ended' ORDER BY started_at`)
         : this.#db.all<BanRow>(`SELECT * FROM bans WHERE state != 'ended' AND jail = ? ORDER BY started_at`, jail);
     return rows.map(fromRow);
+  }
+
+  /** Standing bans of a jail by network, with no more than is needed to see whether they have changed. */
+  outlines(jail: string): Map<string, BanOutline> {
+    const rows = this.#db.all<Omit<BanOutline, 'isSettled'> & { settled: number }>(
+      `SELECT network, id, until, permanent, seen_at AS seenAt,
+         state = 'open' AND confirmed = 1 AND leaving = 0 AS settled
+       FROM bans WHERE state != 'ended' AND jail = ?`,
+      jail,
+    );
+    return new Map(rows.map(({ settled, ...row }) => [row.network, { ...row, isSettled: settled === 1 }]));
+  }
+
+  byId(id: string): BanRecord | undefined {
+    const row = this.#db.get<BanRow>('SELECT * FROM bans WHERE id = ?', id);
+    return row && fromRow(row);
   }
 
   /** The newest first. */

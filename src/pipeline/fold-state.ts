@@ -1,7 +1,7 @@
 import type { Network } from '../core/network.ts';
 import type { Observation } from '../core/observation.ts';
 import type { Snapshot } from '../core/watcher.ts';
-import type { BanRecord } from '../ledger/bans.ts';
+import type { BanOutline, BanRecord } from '../ledger/bans.ts';
 import { decideEnd, isCredible, isEcho, mayBeOver } from './ban-rules.ts';
 import type { Folding } from './folding.ts';
 
@@ -19,20 +19,24 @@ export function foldState(fold: Folding, observation: Observation): void {
 export function foldSnapshot(fold: Folding, snapshot: Snapshot): void {
   const isFirst = fold.ledger.meta(`adopted:${fold.source}`) === undefined;
   const adopted: BanRecord[] = [];
+  const outlines = new Map([...jailsOf(snapshot)].map((jail) => [jail, fold.ledger.bans.outlines(jail)]));
   const listed = new Set<string>();
   for (const { jail, network, until } of snapshot.bans) {
-    listed.add(`${jail} ${network}`);
+    const outline = outlines.get(jail)?.get(network);
+    if (outline !== undefined) listed.add(outline.id);
+    // Nearly all of a large state is as it was: that costs a look, and no writing.
+    if (outline !== undefined && isAsTold(outline, until) && !fold.isCatchingUp()) continue;
     const ban = foldStanding(fold, jail, network, until, { isFirst });
     if (ban?.adopted) adopted.push(ban);
   }
   const vanished: BanRecord[] = [];
   for (const jail of snapshot.jails) {
-    for (const ban of fold.ledger.bans.allStanding(jail)) {
-      const isHint = ban.state === 'suspected' && !ban.confirmed;
+    for (const outline of outlines.get(jail)?.values() ?? []) {
       // What was learned after this state was read is newer than it.
-      if (!listed.has(`${jail} ${ban.network}`) && !isHint && !ban.leaving && ban.seenAt <= snapshot.at) {
-        vanished.push(ban);
-      }
+      if (listed.has(outline.id) || outline.seenAt > snapshot.at) continue;
+      const ban = fold.ledger.bans.byId(outline.id);
+      const isHint = ban?.state === 'suspected' && !ban.confirmed;
+      if (ban !== undefined && ban.state !== 'ended' && !isHint && !ban.leaving) vanished.push(ban);
     }
   }
   foldVanished(fold, vanished, snapshot);
@@ -41,6 +45,15 @@ export function foldSnapshot(fold: Folding, snapshot: Snapshot): void {
     fold.ledger.setMeta(`adopted:${fold.source}`, String(fold.now));
     fold.episodes.adopt(fold.source, adopted, denylisted);
   }
+}
+
+function jailsOf({ jails, bans }: Snapshot): Set<string> {
+  return new Set([...jails, ...bans.map(({ jail }) => jail)]);
+}
+
+function isAsTold(outline: BanOutline, until: number | undefined): boolean {
+  if (!outline.isSettled) return false;
+  return until === Number.POSITIVE_INFINITY ? outline.permanent === 1 : outline.until === (until ?? null);
 }
 
 function foldStanding(

@@ -1,22 +1,34 @@
-import { z } from 'zod';
 import { type Network, parseNetwork } from '../core/network.ts';
 
 /** What `F2B_ACTIVE_BANS` holds: network → end in ms since the epoch, undefined where the value is no time. */
 export type ActiveBans = ReadonlyMap<Network, number | undefined>;
 
-/** A field of the hash is the banned network, its value the epoch second of its end. Others may have left garbage there. */
-export function readActiveBans(hash: Record<string, string>): {
-  bans: Map<Network, number | undefined>;
-  garbage: string[];
-} {
+export interface ActiveHash {
+  bans: ActiveBans;
+  /** Fields that are spelled otherwise than their networks, with host bits set or without a prefix length. */
+  spellings: ReadonlyMap<Network, string>;
+  /** What is no network, or has no time. */
+  garbage: readonly string[];
+}
+
+/**
+ * A field of the hash is the banned network, its value the epoch second of its end. Others may have left garbage there:
+ * a field that is no network is passed over; a network without a time stands, as netfilter would have it.
+ */
+export function readActiveBans(hash: Readonly<Record<string, string>>): ActiveHash {
   const bans = new Map<Network, number | undefined>();
+  const spellings = new Map<Network, string>();
   const garbage: string[] = [];
-  for (const field of Object.keys(hash)) {
+  for (const [field, value] of Object.entries(hash)) {
     const network = parseNetwork(field);
-    if (network === undefined) garbage.push(field);
-    else bans.set(network, readSeconds(hash[field]));
+    const until = readSeconds(value);
+    if (network === undefined || until === undefined) garbage.push(field);
+    if (network === undefined) continue;
+    const other = bans.get(network);
+    bans.set(network, other === undefined || until === undefined ? (until ?? other) : Math.max(until, other));
+    if (network !== field) spellings.set(network, field);
   }
-  return { bans, garbage };
+  return { bans, spellings, garbage };
 }
 
 /** An epoch second as ms; undefined for anything else. */
@@ -25,40 +37,16 @@ export function readSeconds(value: string | null | undefined): number | undefine
 }
 
 export function readNetworks(fields: readonly string[]): Network[] {
-  return fields.flatMap((field) => parseNetwork(field) ?? []);
+  return [...new Set(fields.flatMap((field) => parseNetwork(field) ?? []))];
 }
 
-export function isSameBans(a: ActiveBans, b: ActiveBans): boolean {
-  if (a.size !== b.size) return false;
-  for (const [network, until] of a) if (!b.has(network) || b.get(network) !== until) return false;
-  return true;
-}
-
-const LogRecord = z.object({ time: z.coerce.number(), message: z.string() });
-
-/** Netfilter rounds the time of a record to the nearest second. */
-const ROUNDING_MS = 500;
-
-/** Messages of `NETFILTER_LOG` since a time, the newest first, as Redis has them. */
-export function messagesSince(records: readonly string[], since: number): string[] {
-  const messages: string[] = [];
-  for (const text of records) {
-    const record = LogRecord.safeParse(parseJson(text));
-    if (record.success && record.data.time * 1000 + ROUNDING_MS >= since) messages.push(record.data.message);
+/** Whether two answers of HGETALL say the same; nothing is parsed for it. */
+export function isSameHash(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  let count = 0;
+  for (const field in a) {
+    if (a[field] !== b[field]) return false;
+    count++;
   }
-  return messages;
-}
-
-/** Why every ban may be gone, if netfilter's last messages say that it was restarted or stopped. */
-export function clearReason(messages: readonly string[]): string | undefined {
-  if (messages.includes('Watching Redis channel F2B_CHANNEL')) return 'netfilter restarted';
-  return messages.includes('Clearing all bans') ? 'netfilter was stopped' : undefined;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  for (const _field in b) count--;
+  return count === 0;
 }

@@ -1,0 +1,147 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import type { Network } from '../core/network.ts';
+import type { Cursor, Snapshot } from '../core/watcher.ts';
+import { ClearReasons } from './redis-clear.ts';
+import type { KeyBan } from './redis-keys.ts';
+import { type ActiveHash, isSameHash, readActiveBans, readNetworks } from './redis-state.ts';
+
+/** A fifth of the looks is enough where there is much to read. */
+const LARGE_HASH = 1_000;
+const LARGE_HASH_EVERY_MS = 5_000;
+/** The state is told anew this often though nothing has changed. */
+const REFRESH_MS = 30_000;
+/** More than this of a ban's time left means that it did not just expire. */
+const PURGE_TICK_MS = 10_000;
+const MOST_JAILS = 256;
+const OTHER_JAIL = 'fail2ban';
+
+/** Where the last life of this watcher ended. */
+const Position = z.object({ at: z.number(), runId: z.string(), jails: z.array(z.string()).max(2 * MOST_JAILS) });
+type Position = z.infer<typeof Position>;
+
+const EMPTY: ActiveHash = { bans: new Map(), spellings: new Map(), garbage: [] };
+
+/** Whether something done every `everyMs` is to be done again; a clock that was set back does not put it off. */
+export function isDue(lastAt: number | undefined, everyMs: number, now: number): boolean {
+  return lastAt === undefined || now - lastAt >= everyMs || now < lastAt;
+}
+
+/** Reads the whole state, over one connection, when it may have changed; and tells it when it has. */
+export class BanHashes {
+  readonly #client: Redis;
+  readonly #onGarbage: (fields: readonly string[]) => void;
+  readonly #last: Position | undefined;
+  readonly #clearReasons = new ClearReasons();
+  readonly #jails: Set<string>;
+  #runId = '';
+  #hash: Readonly<Record<string, string>> | undefined;
+  #active = EMPTY;
+  #permanent = '';
+  #lengths = '';
+  #readAt: number | undefined;
+  #toldAt: number | undefined;
+  #keys: readonly KeyBan[] = [];
+  #keysAreComplete = false;
+
+  constructor(client: Redis, from: Cursor | undefined, onGarbage: (fields: readonly string[]) => void) {
+    this.#client = client;
+    this.#last = readPosition(from);
+    this.#onGarbage = onGarbage;
+    this.#jails = new Set(this.#last?.jails);
+  }
+
+  get spellings(): ReadonlyMap<Network, string> {
+    return this.#active.spellings;
+  }
+
+  async open(): Promise<void> {
+    this.#runId = /^run_id:(\w+)/m.exec(await this.#client.info('server'))?.[1] ?? '';
+  }
+
+  /** Whether this Redis is mailcow's. A new one becomes that when netfilter first starts. */
+  async isMailcow(): Promise<boolean> {
+    return (await this.#client.exists('F2B_OPTIONS', 'F2B_REGEX', 'NETFILTER_LOG', 'F2B_ACTIVE_BANS')) > 0;
+  }
+
+  position(at: number): Cursor {
+    return JSON.stringify({ at, runId: this.#runId, jails: [...this.#jails] } satisfies Position);
+  }
+
+  /** Bans that were found as keys; they are part of the state that is told next, which is at the next poll. */
+  setKeys({ bans, isComplete }: { bans: readonly KeyBan[]; isComplete: boolean }): void {
+    this.#keysAreComplete = isComplete;
+    this.#keys = bans.map((ban) => {
+      const jail = this.#jails.size < MOST_JAILS || this.#jails.has(ban.jail) ? ban.jail : OTHER_JAIL;
+      this.#jails.add(jail);
+      return { ...ban, jail };
+    });
+    this.#toldAt = undefined;
+  }
+
+  /** The state if it differs from the one told last, was not told for a while, or `isWanted` whatever it is. */
+  async poll(now: number, { isWanted = false } = {}): Promise<Snapshot | undefined> {
+    const client = this.#client;
+    const isToBeTold = isWanted || isDue(this.#toldAt, REFRESH_MS, now);
+    const lengths = (await Promise.all([client.hlen('F2B_ACTIVE_BANS'), client.hlen('F2B_PERM_BANS')])).join();
+    const isLarge = this.#active.bans.size > LARGE_HASH;
+    if (!isToBeTold && isLarge && lengths === this.#lengths && !isDue(this.#readAt, LARGE_HASH_EVERY_MS, now)) {
+      return undefined;
+    }
+    const [hash, fields] = await Promise.all([client.hgetall('F2B_ACTIVE_BANS'), client.hkeys('F2B_PERM_BANS')]);
+    const permanent = fields.sort().join();
+    const isSame = this.#hash !== undefined && isSameHash(this.#hash, hash);
+    if (isSame && this.#permanent === permanent && !isToBeTold) {
+      this.#lengths = lengths;
+      this.#readAt = now;
+      return undefined;
+    }
+    const active = isSame ? this.#active : readActiveBans(hash);
+    if (!isSame && active.garbage.length > 0) this.#onGarbage(active.garbage);
+    const cleared = await this.#whyCleared(active, now);
+    this.#hash = hash;
+    this.#active = active;
+    this.#permanent = permanent;
+    this.#lengths = lengths;
+    this.#readAt = now;
+    this.#toldAt = now;
+    return {
+      at: now,
+      jails: [...new Set(['netfilter', ...(this.#keysAreComplete ? this.#jails : [])])],
+      bans: [...this.#bans(active), ...this.#keys],
+      denylist: readNetworks(fields),
+      ...(cleared !== undefined && { cleared }),
+    };
+  }
+
+  *#bans({ bans }: ActiveHash): Iterable<Snapshot['bans'][number]> {
+    for (const [network, until] of bans) yield { jail: 'netfilter', network, ...(until !== undefined && { until }) };
+  }
+
+  /** Why bans that had time left are gone, if it was not a person. */
+  async #whyCleared({ bans }: ActiveHash, now: number): Promise<string | undefined> {
+    const lastSeenAt = this.#readAt;
+    if (this.#hash === undefined || lastSeenAt === undefined) {
+      if (this.#last === undefined) return undefined;
+      return this.#clearReasons.ofAbsence(this.#client, this.#last.at, this.#last.runId !== this.#runId);
+    }
+    const networks: Network[] = [];
+    let isAll = true;
+    for (const [network, until] of this.#active.bans) {
+      if (until === undefined || now >= until - PURGE_TICK_MS) continue;
+      if (bans.has(network)) isAll = false;
+      else networks.push(network);
+    }
+    if (networks.length === 0) return undefined;
+    return await this.#clearReasons.ofLoss(this.#client, { networks, isAll, lastSeenAt }, now);
+  }
+}
+
+function readPosition(cursor: Cursor | undefined): Position | undefined {
+  if (cursor === undefined) return undefined;
+  try {
+    return Position.parse(JSON.parse(cursor));
+  } catch {
+    return undefined;
+  }
+}

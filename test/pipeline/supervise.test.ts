@@ -164,7 +164,9 @@ describe('a watcher that fails', () => {
     await clock.advance(29_999);
     expect(told).toEqual([]);
     await clock.advance(60_000);
-    expect(told).toMatchObject([{ type: 'source.down', source: { name: 'netfilter log', reason: 'connection refused' } }]);
+    expect(told).toMatchObject([
+      { type: 'source.down', source: { name: 'netfilter log', reason: 'connection refused' } },
+    ]);
     isBack = true;
     await clock.advance(40_000);
     expect(told).toMatchObject([{ type: 'source.down' }, { type: 'source.up', source: { caught_up: 42 } }]);
@@ -219,7 +221,10 @@ describe('what a watcher says of others', () => {
       { type: 'source.down', source: { name: 'netfilter-itself', reason: 'nobody listens on F2B_CHANNEL' } },
       { type: 'source.up', source: { name: 'netfilter-itself' } },
     ]);
-    expect(health.states().map(({ name, up }) => `${name} ${up}`)).toEqual(['netfilter log true', 'netfilter-itself true']);
+    expect(health.states().map(({ name, up }) => `${name} ${up}`)).toEqual([
+      'netfilter log true',
+      'netfilter-itself true',
+    ]);
   });
 });
 

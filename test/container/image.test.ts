@@ -81,6 +81,13 @@ async function finish(container: Docker.Container): Promise<{ code: number; text
   return { code: StatusCode, text: await output(container) };
 }
 
+/** As `docker compose exec cowbell-mailcow cowbell …` does. */
+async function run(container: Docker.Container, ...args: string[]): Promise<string> {
+  const command = await container.exec({ Cmd: ['cowbell', ...args], AttachStdout: true, Tty: true });
+  const shown = await (await command.start({ Tty: true })).toArray();
+  return Buffer.concat(shown).toString('utf8');
+}
+
 async function watchUntilReady(): Promise<Docker.Container> {
   const container = await start(['run'], [`COWBELL_WEBHOOK_URL=${receiver.url}`, 'MAILCOW_HOSTNAME=mail.example.org']);
   await eventually(async () => expect(await output(container)).toContain('cowbell is watching'), { timeoutMs: 30_000 });
@@ -149,10 +156,17 @@ describe('the image', () => {
     const cowbell = await watchUntilReady();
     feed.write('2026-11-23 12:00:00 CRIT: Banning 45.155.205.9/32 for 30 minutes\n');
     await eventually(() => expect(told()).toContain('45.155.205.9/32'), { timeoutMs: 20_000 });
-    const bans = await cowbell.exec({ Cmd: ['cowbell', 'bans'], AttachStdout: true });
-    const shown = await (await bans.start({})).toArray();
-    expect(Buffer.concat(shown).toString('utf8')).toContain('45.155.205.9/32');
-    await cowbell.stop({ t: 15 });
+    expect(await run(cowbell, 'bans')).toContain('45.155.205.9/32');
     expect(told()).toEqual([...before, '45.155.205.9/32']);
+    await cowbell.stop({ t: 15 });
+  });
+
+  it('answers to what the README tells people to do inside', async () => {
+    const cowbell = await watchUntilReady();
+    expect(await run(cowbell, 'check')).toContain('reads the container netfilter');
+    expect(await run(cowbell, 'outbox', 'list')).toContain('nothing is owed');
+    expect(await run(cowbell, 'ring')).toContain('webhook: accepted');
+    expect(receiver.problems()).toEqual([]);
+    await cowbell.stop({ t: 15 });
   });
 });

@@ -37,7 +37,7 @@ export const discordNotifier: NotifierDefinition<typeof Options> = {
   summary: 'A Discord channel, by a webhook',
   options: Options,
   // About 30 messages a minute and channel are let through; the headers say so as it happens.
-  pace: { groupIntervalMs: 15_000, maxEvents: 2_500 },
+  pace: { groupIntervalMs: 15_000, maxEvents: 1_000 },
   create: ({ url }, { http, clock }) => {
     const target = waiting(url);
     let resumeAt = 0;

@@ -32,7 +32,7 @@ export const slackNotifier: NotifierDefinition<typeof Options> = {
   summary: 'A Slack channel, by an incoming webhook',
   options: Options,
   // One message a second is allowed: https://docs.slack.dev/apis/web-api/rate-limits
-  pace: { groupIntervalMs: 15_000, maxEvents: 2_500 },
+  pace: { groupIntervalMs: 15_000, maxEvents: 1_000 },
   create: ({ url }, { http, clock }) => ({
     async notify(delivery, signal) {
       const response = await http.send(

@@ -23,18 +23,16 @@ export const addExplain: AddCommand = (program, context) => {
         throw new CommandFailure(`there is no watcher "${type}" that reads lines; there are ${readers.join(', ')}`);
       }
       const input = file === '-' ? context.stdin : createReadStream(file);
-      let failure: unknown;
-      input.once('error', (error: unknown) => {
-        failure = error;
-        reader.close();
-      });
       const reader = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
       let line = 0;
-      for await (const text of reader) {
-        const observation = explainLine({ parseLine, lostPrefixes }, text.slice(0, LONGEST_LINE));
-        await write(context.stdout, `${JSON.stringify({ line: ++line, observation })}\n`);
+      try {
+        for await (const text of reader) {
+          const observation = explainLine({ parseLine, lostPrefixes }, text.slice(0, LONGEST_LINE));
+          await write(context.stdout, `${JSON.stringify({ line: ++line, observation })}\n`);
+        }
+      } catch (error) {
+        throw new CommandFailure(`${file} cannot be read: ${messageOf(error)}`);
       }
-      if (failure !== undefined) throw new CommandFailure(`${file} cannot be read: ${messageOf(failure)}`);
     });
 };
 

@@ -30,24 +30,20 @@ export function createFileLog({ from, clock }: FileLogOptions): LogSource {
       let stamp = toRfc3339(clock.now());
       let lines: LogLine[] = [];
       const input = typeof from === 'string' ? createReadStream(from) : from;
-      // `for await` over readline loses an error of its input.
-      let failure: unknown;
-      input.once('error', (error: unknown) => {
-        failure = error;
-      });
       const reader = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
-      input.once('error', () => reader.close());
-      for await (const text of reader) {
-        if (signal.aborted) return;
-        const line = readLine(text.length > LONGEST_LINE ? text.slice(0, LONGEST_LINE) : text, stamp);
-        stamp = line.stamp;
-        lines.push(line);
-        if (lines.length >= LINES_A_CHUNK) {
+      try {
+        for await (const text of reader) {
+          if (signal.aborted) return;
+          const line = readLine(text.length > LONGEST_LINE ? text.slice(0, LONGEST_LINE) : text, stamp);
+          stamp = line.stamp;
+          lines.push(line);
+          if (lines.length < LINES_A_CHUNK) continue;
           yield { lines };
           lines = [];
         }
+      } catch (error) {
+        throw new PermanentError(`the log cannot be read: ${messageOf(error)}`);
       }
-      if (failure !== undefined) throw new PermanentError(`the log cannot be read: ${messageOf(failure)}`);
       if (lines.length > 0) yield { lines };
     },
   };

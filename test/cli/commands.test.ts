@@ -1,0 +1,258 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { runCli } from '../../src/cli/program.ts';
+import { openLedger } from '../../src/ledger/ledger.ts';
+import { startReceiver } from '../support/receivers.ts';
+import { sampleEvent } from '../support/sample-bans.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const FIXTURES = join(ROOT, 'test/fixtures');
+
+/** Runs a command line in this process; returns its exit code and what it wrote. */
+async function cowbell(
+  args: string[],
+  { env = {}, input = '' }: { env?: Record<string, string>; input?: string } = {},
+) {
+  const written = { out: '', err: '' };
+  const sink = (name: 'out' | 'err') =>
+    ({
+      write(text: string, done?: () => void) {
+        written[name] += text;
+        done?.();
+        return true;
+      },
+      once() {},
+    }) as unknown as NodeJS.WritableStream;
+  const code = await runCli(args, {
+    env,
+    stdin: Readable.from([input]),
+    stdout: sink('out'),
+    stderr: sink('err'),
+    signal: new AbortController().signal,
+  });
+  return { code, ...written };
+}
+
+function configIn(folder: string, notifiers = '[{type: console}]'): string {
+  const file = join(folder, 'cowbell.yaml');
+  writeFileSync(
+    file,
+    `host: mail.example.org\nstate: ${folder}/cowbell.db\ndocker: {socket: ${folder}/none.sock}\nnotifiers: ${notifiers}\n`,
+  );
+  return file;
+}
+
+describe('cowbell', () => {
+  it('helps with every command, and says what is wrong with a command line', async () => {
+    const help = await cowbell(['--help']);
+    expect(help.code).toBe(0);
+    for (const name of [
+      'run',
+      'check',
+      'ring',
+      'demo',
+      'replay',
+      'explain',
+      'bans',
+      'outbox',
+      'health',
+      'schema',
+      'example',
+    ]) {
+      expect(help.out).toContain(`\n  ${name} `);
+      expect((await cowbell([name, '--help'])).code).toBe(0);
+    }
+    const unknown = await cowbell(['rnu']);
+    expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining("unknown command 'rnu'")]);
+  });
+
+  it('leaves with 78 and every mistake where the configuration is wrong', async () => {
+    const file = join(tempDir(), 'c.yaml');
+    writeFileSync(file, 'notifiers: [{type: slak}]\nhots: x\n');
+    const { code, err } = await cowbell(['run', '--config', file]);
+    expect(code).toBe(78);
+    expect(err).toContain(`${file}:1:20: notifiers[0].type: expected one of slack`);
+    expect(err).toContain('hots: is not known here; did you mean "host"?');
+    expect(err).toContain('2 mistakes; `cowbell example`');
+  });
+
+  it('says in one line that it needs a newer Node.js', () => {
+    const folder = tempDir();
+    execFileSync(process.execPath, [
+      join(ROOT, 'node_modules/typescript/bin/tsc'),
+      '-p',
+      join(ROOT, 'tsconfig.build.json'),
+      '--outDir',
+      join(folder, 'dist'),
+    ]);
+    writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
+    const older = '/usr/bin/node';
+    const isOlder = existsSync(older) && Number(/^v(\d+)/.exec(execFileSync(older, ['-v']).toString())?.[1]) < 24;
+    // Where the system has no older one, the process is told that it is one.
+    const args = isOlder
+      ? []
+      : ['--import', `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'20.1.0'})`];
+    let output = '';
+    try {
+      execFileSync(isOlder ? older : process.execPath, [...args, join(folder, 'dist/main.js'), 'run'], {
+        stdio: 'pipe',
+      });
+    } catch (error) {
+      output = String((error as { stderr: Buffer }).stderr);
+      expect((error as { status: number }).status).toBe(1);
+    }
+    expect(output).toMatch(/^cowbell needs Node\.js 24 or newer; this is v[\d.]+\n$/);
+  }, 60_000);
+});
+
+describe('explain', () => {
+  it('prints one JSON object a line, in order', async () => {
+    const input = [
+      '2026-11-23 11:48:41 CRIT: Banning 185.36.81.23/32 for 30 minutes',
+      'netfilter-mailcow-1  | 2026-11-23 11:48:57 INFO: Unbanning 185.36.81.23/32',
+      'nothing of interest',
+    ].join('\n');
+    const { code, out } = await cowbell(['explain', '--watcher', 'netfilter'], { input });
+    expect(code).toBe(0);
+    expect(
+      out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      {
+        line: 1,
+        observation: { kind: 'banned', network: '185.36.81.23/32', ip: '185.36.81.23', jail: 'netfilter', minutes: 30 },
+      },
+      { line: 2, observation: expect.objectContaining({ kind: 'unbanned', network: '185.36.81.23/32' }) },
+      { line: 3, observation: null },
+    ]);
+  });
+
+  it('says which watchers there are, and that a file is not there', async () => {
+    expect((await cowbell(['explain', '--watcher', 'redis'])).err).toContain('there are netfilter, fail2ban');
+    expect((await cowbell(['explain', '-w', 'netfilter', '/nowhere'])).err).toMatch(/\/nowhere cannot be read: ENOENT/);
+  });
+});
+
+describe('replay', () => {
+  it('plays a log through everything, to the terminal or to the notifiers of a configuration', async () => {
+    const log = join(FIXTURES, 'netfilter/01-defaults.stdout.ts.log');
+    const shown = await cowbell(['replay', '--watcher', 'netfilter', log]);
+    expect([shown.code, shown.err]).toEqual([0, '']);
+    expect(shown.out).toContain('Banned 185.36.81.23 for 30 min');
+    const lines = readFileSync(log, 'utf8').split('\n').length - 1;
+    expect(shown.out).toMatch(new RegExp(`\\n${lines} lines read, 25 bans, \\d+ alerts delivered\\n$`));
+
+    const receiver = await startReceiver({ kind: 'webhook' });
+    onTestFinished(() => receiver.stop());
+    const file = configIn(tempDir(), `[{type: webhook, url: '${receiver.url}'}]`);
+    const sent = await cowbell(['replay', '--watcher', 'netfilter', '--config', file, log]);
+    expect(sent.code).toBe(0);
+    expect(receiver.events().filter(({ type }) => type === 'cowbell.ban.started')).toHaveLength(25);
+    expect(receiver.problems()).toEqual([]);
+  });
+
+  it('fails with what to do for a watcher that is none', async () => {
+    expect(await cowbell(['replay', '--watcher', 'nope', '/dev/null'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('there are netfilter, fail2ban'),
+    });
+  });
+});
+
+describe('demo', () => {
+  it('ends by itself, with everything shown and received', async () => {
+    const { code, out, err } = await cowbell(['demo']);
+    expect([code, err]).toEqual([0, '']);
+    const [, shown, received] = /(\d+) shown above, (\d+) received by HTTP\n$/.exec(out) ?? [];
+    expect(Number(shown)).toBeGreaterThan(40);
+    expect(received).toBe(shown);
+  });
+});
+
+describe('bans and outbox', () => {
+  it('look into the ledger beside the daemon', async () => {
+    const folder = tempDir();
+    const file = configIn(folder);
+    expect(await cowbell(['bans', '-c', file])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('there is no ledger'),
+    });
+    const ledger = openLedger(join(folder, 'cowbell.db'), Date.now);
+    const at = Date.UTC(2026, 10, 23, 11, 48, 41);
+    const ban = { jail: 'netfilter', network: '185.36.81.23/32' as never, startedAt: at, seenAt: at };
+    ledger.transaction(() => {
+      ledger.bans.add({ ...ban, state: 'open', until: at + 1_800_000, confirmed: true });
+      ledger.bans.add({
+        ...ban,
+        state: 'ended',
+        network: '5.188.206.14/32' as never,
+        endedAt: at + 60_000,
+        endReason: 'lifted',
+      });
+      ledger.deliveries.publish(sampleEvent('e1'), ['slack', 'discord']);
+      ledger.deliveries.publish(sampleEvent('e2'), ['slack']);
+    });
+    expect((await cowbell(['bans', '-c', file])).out).toBe(
+      `NETWORK          JAIL       SINCE                 UNTIL                 ATTEMPTS  SERVICES  STATE
+185.36.81.23/32  netfilter  2026-11-23T11:48:41Z  2026-11-23T12:18:41Z  0         -         stands
+`,
+    );
+    expect((await cowbell(['bans', '--all', '-c', file])).out).toMatch(/5\.188\.206\.14\/32 .* lifted\n/);
+    const json = (await cowbell(['bans', '--json', '-c', file])).out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(json).toMatchObject([{ network: '185.36.81.23/32', until: '2026-11-23T12:18:41.000Z', confirmed: true }]);
+
+    const delivery = ledger.deliveries.claim('slack', 10);
+    ledger.deliveries.park('slack', delivery?.id ?? '', 'HTTP 404: no_service');
+    const listed = await cowbell(['outbox', '-c', file]);
+    expect(listed.out).toMatch(/slack +0 +2 /);
+    expect(listed.out).toMatch(/discord +1 +0 /);
+    expect(listed.out).toContain('slack: 2 alerts, refused: HTTP 404: no_service');
+    expect((await cowbell(['outbox', 'retry', 'slack', '-c', file])).out).toBe('2 alerts are owed again\n');
+    expect((await cowbell(['outbox', 'drop', '-c', file])).out).toBe('3 alerts were dropped\n');
+    expect((await cowbell(['outbox', 'list', '-c', file])).out).toBe('nothing is owed\n');
+    ledger.close();
+  });
+});
+
+describe('ring and check', () => {
+  it('ring reaches each notifier, and tells which one it could not reach', async () => {
+    const [good, bad] = await Promise.all([
+      startReceiver({ kind: 'slack' }),
+      startReceiver({ kind: 'discord', behaviour: { status: 404 } }),
+    ]);
+    onTestFinished(async () => void (await Promise.all([good.stop(), bad.stop()])));
+    const file = configIn(tempDir(), `[{type: slack, url: '${good.url}'}, {type: discord, url: '${bad.url}'}]`);
+    const all = await cowbell(['ring', '-c', file]);
+    expect([all.code, all.out]).toEqual([
+      1,
+      expect.stringMatching(/slack: accepted after \d+ ms\ndiscord: failed: HTTP 404/),
+    ]);
+    expect(JSON.stringify(good.requests[0]?.json)).toContain('Test');
+    expect((await cowbell(['ring', 'slack', '-c', file])).code).toBe(0);
+    expect((await cowbell(['ring', 'teams', '-c', file])).err).toContain('there are slack, discord');
+    expect(all.out + all.err).not.toContain(new URL(bad.url).pathname.split('/').at(-1));
+  });
+
+  it('check tells what it found, and what to do about what it did not', async () => {
+    const { code, out, err } = await cowbell(['check', '-c', configIn(tempDir())]);
+    expect(code).toBe(1);
+    expect(out).toContain('ok    configuration: alerts of mail.example.org go to console');
+    expect(out).toContain('will be made');
+    expect(out).toMatch(/FAIL {2}watcher netfilter: there is no Docker socket at .*: mount it/);
+    expect(err).toBe('1 problem found\n');
+  });
+
+  it('the example it prints is the file in the checkout', async () => {
+    expect((await cowbell(['example'])).out).toBe(readFileSync(join(ROOT, 'config.example.yaml'), 'utf8'));
+    expect(JSON.parse((await cowbell(['schema', '--events'])).out)).toHaveProperty('$schema');
+  });
+});

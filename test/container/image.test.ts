@@ -1,14 +1,23 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { createWriteStream, mkdtempSync, readFileSync, rmSync, type WriteStream } from 'node:fs';
+import {
+  createWriteStream,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  type WriteStream,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type Docker from 'dockerode';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { composeLabels, type DockerEngine, startEngine } from '../support/docker-engine.ts';
 import { eventually } from '../support/eventually.ts';
 import { importNodeImage, NODE_IMAGE } from '../support/node-image.ts';
 import { type Receiver, startReceiver } from '../support/receivers.ts';
+import { startRedis } from '../support/redis-server.ts';
 import { allowedRequests, CHECKOUT, hardeningOf, readComposeFile } from './compose-file.ts';
 import { type SocketFilter, startSocketFilter } from './socket-filter.ts';
 
@@ -50,16 +59,26 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
 
+const started: Docker.Container[] = [];
+afterEach(async () => {
+  for (const container of started.splice(0)) await container.remove({ force: true });
+});
+
 /** Runs the image with the limits of the Compose file, behind its proxy; the health is asked for more often. */
-async function start(cmd: string[], env: string[] = [], entrypoint?: string[]): Promise<Docker.Container> {
+async function start(
+  cmd: string[],
+  env: string[] = [],
+  { entrypoint, binds = [] }: { entrypoint?: string[]; binds?: string[] } = {},
+): Promise<Docker.Container> {
   const container = await engine.docker.createContainer({
     Image: IMAGE,
     Cmd: cmd,
     ...(entrypoint && { Entrypoint: entrypoint }),
     Env: [`COWBELL_DOCKER_SOCKET=tcp://127.0.0.1:${filter.port}`, 'COMPOSE_PROJECT_NAME=mailcow', ...env],
     Healthcheck: { Interval: 1_000_000_000 },
-    HostConfig: { ...hardeningOf(service), NetworkMode: 'host', Binds: ['cowbell-state-vol-1:/state'] },
+    HostConfig: { ...hardeningOf(service), NetworkMode: 'host', Binds: ['cowbell-state-vol-1:/state', ...binds] },
   });
+  started.push(container);
   await container.start();
   return container;
 }
@@ -102,7 +121,7 @@ const told = () =>
 
 describe('the image', () => {
   it('holds what runs and nothing else', async () => {
-    const list = await start(['ls', '-1', '/app'], [], ['/bin/busybox']);
+    const list = await start(['ls', '-1', '/app'], [], { entrypoint: ['/bin/busybox'] });
     expect((await finish(list)).text.split('\n').filter(Boolean)).toEqual([
       'demo',
       'dist',
@@ -111,7 +130,7 @@ describe('the image', () => {
     ]);
     const names = ['*.ts', '*.map', 'test', '*.test.js', 'typescript', 'vitest', 'biome'];
     const wanted = names.flatMap((name) => ['-o', '-name', name]).slice(1);
-    const needless = await start(['find', '/app', '(', ...wanted, ')'], [], ['/bin/busybox']);
+    const needless = await start(['find', '/app', '(', ...wanted, ')'], [], { entrypoint: ['/bin/busybox'] });
     expect(await finish(needless)).toEqual({ code: 0, text: '' });
     const sizeOf = async (name: string) => (await engine.docker.getImage(name).inspect()).Size;
     expect((await sizeOf(IMAGE)) - (await sizeOf(NODE_IMAGE))).toBeLessThan(20 * 1024 * 1024);
@@ -159,6 +178,35 @@ describe('the image', () => {
     expect(await run(cowbell, 'bans')).toContain('45.155.205.9/32');
     expect(told()).toEqual([...before, '45.155.205.9/32']);
     await cowbell.stop({ t: 15 });
+  });
+
+  it('watches Redis alone where there is no Docker socket', async () => {
+    const redis = await startRedis({ args: ['--unixsocketperm', '777'] });
+    try {
+      const until = String(Math.ceil(Date.now() / 1_000) + 1_800);
+      await redis.client.set('F2B_OPTIONS', '{}');
+      await redis.client.hset('F2B_ACTIVE_BANS', '45.155.205.20/32', until);
+      // The container's user must be able to look into it, as into a folder that Compose makes.
+      const config = join(folder, 'conf');
+      mkdirSync(config, { mode: 0o755 });
+      writeFileSync(
+        join(config, 'cowbell.yaml'),
+        `redis: {url: "unix:///redis.sock", password: "\${REDISPASS}"}\nstate: /state/redis-alone.db\n`,
+      );
+      const env = [`COWBELL_WEBHOOK_URL=${receiver.url}`, `REDISPASS=${redis.password}`, 'COWBELL_DOCKER_SOCKET='];
+      const binds = [`${config}:/etc/cowbell:ro`, `${redis.socket}:/redis.sock`];
+      const cowbell = await start(['run'], env, { binds });
+      const told = (type: string) => receiver.events().filter((event) => event.type === `cowbell.${type}`);
+      await eventually(() => expect(told('bans.adopted')).toHaveLength(1), { timeoutMs: 20_000 });
+      expect(await output(cowbell)).toContain('watching Redis alone');
+      await redis.client.hset('F2B_ACTIVE_BANS', '45.155.205.21/32', until);
+      await eventually(() => expect(told('ban.started').at(-1)?.subject).toBe('45.155.205.21/32'), {
+        timeoutMs: 20_000,
+      });
+      await cowbell.stop({ t: 15 });
+    } finally {
+      await redis.close();
+    }
   });
 
   it('answers to what the README tells people to do inside', async () => {

@@ -194,7 +194,7 @@ describe('the image', () => {
         `redis: {url: "unix:///redis.sock", password: "\${REDISPASS}"}\nstate: /state/redis-alone.db\n`,
       );
       const env = [`COWBELL_WEBHOOK_URL=${receiver.url}`, `REDISPASS=${redis.password}`, 'COWBELL_DOCKER_SOCKET='];
-      const binds = [`${config}:/etc/cowbell:ro`, `${redis.socket}:/redis.sock`];
+      const binds = [`${config}:/etc/cowbell:ro`, `${new URL(redis.url).pathname}:/redis.sock`];
       const cowbell = await start(['run'], env, { binds });
       const told = (type: string) => receiver.events().filter((event) => event.type === `cowbell.${type}`);
       await eventually(() => expect(told('bans.adopted')).toHaveLength(1), { timeoutMs: 20_000 });

@@ -8,8 +8,9 @@ import { eventually } from './eventually.ts';
 import { type RunningProgram, startProgram } from './process.ts';
 
 export interface RedisServer {
-  /** `unix:///…/redis.sock`. */
+  /** `unix:///…/redis.sock`, or `redis://127.0.0.1:port` where a port was asked for. */
   url: string;
+  socket: string;
   password: string;
   address: RedisAddress;
   /** A connection of the test's own; it outlives restarts. */
@@ -20,8 +21,8 @@ export interface RedisServer {
   close(): Promise<void>;
 }
 
-/** Debian's redis-server on a socket of its own, with a password, keeping nothing on disk. */
-export async function startRedis({ password = 'pa55', args = [] as string[] } = {}): Promise<RedisServer> {
+/** Debian's redis-server on a socket of its own, and on `port` of loopback, with a password, keeping nothing on disk. */
+export async function startRedis({ password = 'pa55', port = 0, args = [] as string[] } = {}): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'cb-'));
   const socket = join(folder, 'redis.sock');
   let program: RunningProgram | undefined;
@@ -34,14 +35,16 @@ export async function startRedis({ password = 'pa55', args = [] as string[] } = 
     maxRetriesPerRequest: null,
   });
   client.on('error', () => {});
+  const url = port === 0 ? `unix://${socket}` : `redis://127.0.0.1:${port}`;
   const server: RedisServer = {
-    url: `unix://${socket}`,
+    url,
+    socket,
     password,
-    address: { url: new Secret(`unix://${socket}`), password: new Secret(password) },
+    address: { url: new Secret(url), password: new Secret(password) },
     client,
     async start() {
       program = startProgram('/usr/bin/redis-server', [
-        ...['--port', '0', '--unixsocket', socket, '--requirepass', password, '--save', '', '--appendonly', 'no'],
+        ...['--port', String(port), '--bind', '127.0.0.1', '--unixsocket', socket, '--requirepass', password, '--save', '', '--appendonly', 'no'],
         ...['--dir', folder, ...args],
       ]);
       await eventually(() => {

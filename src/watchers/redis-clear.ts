@@ -27,13 +27,15 @@ export class ClearReasons {
 
   /** Why they are gone, for a person; undefined if they were lifted one by one. */
   async ofLoss(client: Redis, loss: Loss, now: number): Promise<string | undefined> {
-    const messages = new Set(await readMessages(client, loss.lastSeenAt - BEFORE_MS, isRestart));
-    if (messages.has(RESTART_MARKER)) return RESTARTED;
-    if (messages.has(STOP_MARKER) || now < this.#stoppingUntil) {
+    const messages = await readMessages(client, loss.lastSeenAt - BEFORE_MS, isMarker);
+    const marker = messages.at(-1);
+    if (marker === RESTART_MARKER) return RESTARTED;
+    if (marker === STOP_MARKER || now < this.#stoppingUntil) {
       this.#stoppingUntil = now + STOP_GOES_ON_MS;
       return STOPPED;
     }
-    if (!loss.isAll || loss.networks.every((network) => messages.has(`Unbanning ${network}`))) return undefined;
+    const said = new Set(messages);
+    if (!loss.isAll || loss.networks.every((network) => said.has(`Unbanning ${network}`))) return undefined;
     if (loss.networks.length > 1) return VANISHED;
     // It empties the hash a while before it listens and says so.
     const [, listeners] = (await client.pubsub('NUMSUB', 'F2B_CHANNEL')) as [string, number | string];
@@ -42,13 +44,14 @@ export class ClearReasons {
 
   /** Why bans may be missing that stood when cowbell, or Redis, was last here. */
   async ofAbsence(client: Redis, since: number, isOtherRedis: boolean): Promise<string | undefined> {
-    const messages = await readMessages(client, since, isRestart);
-    if (messages.includes(RESTART_MARKER)) return isOtherRedis ? REDIS_RESTARTED : RESTARTED;
-    if (messages.includes(STOP_MARKER)) return STOPPED;
-    return isOtherRedis ? REDIS_RESTARTED : undefined;
+    if (isOtherRedis) return REDIS_RESTARTED;
+    const marker = (await readMessages(client, since, isMarker)).at(-1);
+    if (marker === RESTART_MARKER) return RESTARTED;
+    return marker === STOP_MARKER ? STOPPED : undefined;
   }
 }
 
-function isRestart(message: string): boolean {
-  return message === RESTART_MARKER;
+/** The newest of the two says what happened last. */
+function isMarker(message: string): boolean {
+  return message === RESTART_MARKER || message === STOP_MARKER;
 }

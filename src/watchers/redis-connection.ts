@@ -3,6 +3,8 @@ import { messageOf, TransientError } from '../core/errors.ts';
 import type { RedisAddress } from '../core/watcher.ts';
 
 const TIMEOUT_MS = 5_000;
+/** Nothing is under way that the far side would have to take in. */
+const DISCONNECT_MS = 100;
 /** A wrong password does not become right by trying. */
 const REFUSED_RETRY_MS = 60_000;
 
@@ -25,6 +27,7 @@ export async function connectRedis(address: RedisAddress, signal?: AbortSignal):
     retryStrategy: () => null,
     connectTimeout: TIMEOUT_MS,
     commandTimeout: TIMEOUT_MS,
+    disconnectTimeout: DISCONNECT_MS,
   });
   // Failures come from the commands; an event nobody listens to would end the process.
   let lastError: unknown;
@@ -37,7 +40,8 @@ export async function connectRedis(address: RedisAddress, signal?: AbortSignal):
     signal?.throwIfAborted();
     await client.connect();
     await logIn(client, place);
-    await client.ping();
+    // Not PING, which a Redis that cannot save refuses although it can be read.
+    await client.exists('F2B_OPTIONS');
     return client;
   } catch (error) {
     client.disconnect();

@@ -68,15 +68,16 @@ export class BanHashes {
     return JSON.stringify({ at, runId: this.#runId, jails: [...this.#jails] } satisfies Position);
   }
 
-  /** Bans that were found as keys; they are part of the state that is told next, which is at the next poll. */
+  /** Bans that were found as keys: part of the state, which is told at the next poll if they differ. */
   setKeys({ bans, isComplete }: { bans: readonly KeyBan[]; isComplete: boolean }): void {
-    this.#keysAreComplete = isComplete;
-    this.#keys = bans.map((ban) => {
+    const keys = bans.map((ban) => {
       const jail = this.#jails.size < MOST_JAILS || this.#jails.has(ban.jail) ? ban.jail : OTHER_JAIL;
       this.#jails.add(jail);
       return { ...ban, jail };
     });
-    this.#toldAt = undefined;
+    if (this.#keysAreComplete !== isComplete || !isSameKeys(this.#keys, keys)) this.#toldAt = undefined;
+    this.#keysAreComplete = isComplete;
+    this.#keys = keys;
   }
 
   /** The state if it differs from the one told last, was not told for a while, or `isWanted` whatever it is. */
@@ -135,6 +136,18 @@ export class BanHashes {
     if (networks.length === 0) return undefined;
     return await this.#clearReasons.ofLoss(this.#client, { networks, isAll, lastSeenAt }, now);
   }
+}
+
+/** An end that is reckoned from the time that is left is never twice the same to the millisecond. */
+const SAME_END_MS = 2_000;
+
+function isSameKeys(before: readonly KeyBan[], after: readonly KeyBan[]): boolean {
+  if (before.length !== after.length) return false;
+  const ends = new Map(before.map(({ jail, network, until }) => [`${jail} ${network}`, until]));
+  return after.every(({ jail, network, until }) => {
+    const end = ends.get(`${jail} ${network}`);
+    return end === until || (end !== undefined && Math.abs(end - until) < SAME_END_MS);
+  });
 }
 
 function readPosition(cursor: Cursor | undefined): Position | undefined {

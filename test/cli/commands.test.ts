@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { runCli } from '../../src/cli/program.ts';
 import { openLedger } from '../../src/ledger/ledger.ts';
 import { startReceiver } from '../support/receivers.ts';
+import { startRedis } from '../support/redis-server.ts';
 import { sampleEvent } from '../support/sample-bans.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -249,6 +250,22 @@ describe('ring and check', () => {
     expect(out).toContain('will be made');
     expect(out).toMatch(/FAIL {2}watcher netfilter: there is no Docker socket at .*: mount it/);
     expect(err).toBe('1 problem found\n');
+  });
+
+  it('check shows no secret, whatever cannot be reached', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.close());
+    const folder = tempDir();
+    const file = configIn(folder, `[{type: slack, url: 'https://hooks.slack.com/services/tOkEn'}]`);
+    for (const password of ['wr0ng-pa55', redis.password]) {
+      const env = { REDISPASS: password };
+      const config = `${readFileSync(file, 'utf8').replace(/^redis:.*\n/m, '')}redis: {url: '${redis.url}', password: '\${REDISPASS}'}\n`;
+      writeFileSync(file, config);
+      const { out, err } = await cowbell(['check', '-c', file], { env });
+      expect(out).toMatch(password === redis.password ? /ok {4}redis/ : /FAIL {2}redis: Redis refused the password/);
+      expect(out + err).not.toMatch(/tOkEn|wr0ng-pa55/);
+      expect(out + err).not.toContain(redis.password);
+    }
   });
 
   it('the example it prints is the file in the checkout', async () => {

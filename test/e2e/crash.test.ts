@@ -117,6 +117,10 @@ describe('an outage', () => {
     await eventually(() => expect(startedNetworks()).toEqual(networks), { timeoutMs: 20_000 });
     await stack.redis.start();
     await eventually(() => expect(countOf('source.up redis')).toBe(1), { timeoutMs: 40_000 });
+    // It came back empty: the bans that stood are gone, all told in one message.
+    await eventually(() =>
+      expect(told().filter((event) => event.startsWith('bans.cleared'))).toEqual(['bans.cleared 2']),
+    );
     networks.push(await ban(2));
     await eventually(() => expect(startedNetworks()).toEqual(networks));
 

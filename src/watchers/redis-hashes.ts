@@ -6,9 +6,9 @@ import { ClearReasons } from './redis-clear.ts';
 import type { KeyBan } from './redis-keys.ts';
 import { type ActiveHash, isSameHash, readActiveBans, readNetworks } from './redis-state.ts';
 
-/** A fifth of the looks is enough where there is much to read. */
+/** Where there is much to read, it is read whole more seldom as long as the number of bans is the same. */
 const LARGE_HASH = 1_000;
-const LARGE_HASH_EVERY_MS = 5_000;
+const LARGE_HASH_EVERY_MS = { perBan: 1, least: 5_000, most: 30_000 };
 /** The state is told anew this often though nothing has changed. */
 const REFRESH_MS = 30_000;
 /** More than this of a ban's time left means that it did not just expire. */
@@ -85,10 +85,7 @@ export class BanHashes {
     const client = this.#client;
     const isToBeTold = isWanted || isDue(this.#toldAt, REFRESH_MS, now);
     const lengths = (await Promise.all([client.hlen('F2B_ACTIVE_BANS'), client.hlen('F2B_PERM_BANS')])).join();
-    const isLarge = this.#active.bans.size > LARGE_HASH;
-    if (!isToBeTold && isLarge && lengths === this.#lengths && !isDue(this.#readAt, LARGE_HASH_EVERY_MS, now)) {
-      return undefined;
-    }
+    if (!isToBeTold && lengths === this.#lengths && !isDue(this.#readAt, this.#readEveryMs(), now)) return undefined;
     const [hash, fields] = await Promise.all([client.hgetall('F2B_ACTIVE_BANS'), client.hkeys('F2B_PERM_BANS')]);
     const permanent = fields.sort().join();
     const isSame = this.#hash !== undefined && isSameHash(this.#hash, hash);
@@ -113,6 +110,12 @@ export class BanHashes {
       denylist: readNetworks(fields),
       ...(cleared !== undefined && { cleared }),
     };
+  }
+
+  #readEveryMs(): number {
+    const { size } = this.#active.bans;
+    const { perBan, least, most } = LARGE_HASH_EVERY_MS;
+    return size <= LARGE_HASH ? 0 : Math.min(Math.max(size * perBan, least), most);
   }
 
   *#bans({ bans }: ActiveHash): Iterable<Snapshot['bans'][number]> {

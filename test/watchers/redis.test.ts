@@ -121,7 +121,7 @@ describe('the state of the bans', () => {
       .hdel('F2B_ACTIVE_BANS', '100.64.0.0/32')
       .hset('F2B_ACTIVE_BANS', '9.9.9.9/32', end)
       .exec();
-    await pass(5_000);
+    await pass(10_000);
     expect(snapshots()).toHaveLength(2);
     expect(standing(last())).toContain('9.9.9.9/32@1800');
     await mailcow.ban('9.9.9.8/32', 1_800);

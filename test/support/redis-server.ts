@@ -44,7 +44,20 @@ export async function startRedis({ password = 'pa55', port = 0, args = [] as str
     client,
     async start() {
       program = startProgram('/usr/bin/redis-server', [
-        ...['--port', String(port), '--bind', '127.0.0.1', '--unixsocket', socket, '--requirepass', password, '--save', '', '--appendonly', 'no'],
+        ...[
+          '--port',
+          String(port),
+          '--bind',
+          '127.0.0.1',
+          '--unixsocket',
+          socket,
+          '--requirepass',
+          password,
+          '--save',
+          '',
+          '--appendonly',
+          'no',
+        ],
         ...['--dir', folder, ...args],
       ]);
       await eventually(() => {

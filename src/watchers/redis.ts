@@ -95,7 +95,8 @@ class RedisWatcher implements Watcher {
     let checkedAt: number | undefined;
     let scannedAt: number | undefined;
     while (!signal.aborted) {
-      const observations = await this.#looks.make(client, hashes.spellings);
+      // The whole state first: it tells why a field is gone, which a look at the field cannot.
+      const observations = polledAt === undefined ? [] : await this.#looks.make(client, hashes.spellings);
       if (observations.length > 0) yield { observations };
       const now = this.#clock.now();
       const isWanted = this.#looks.takeOverfull();

@@ -3,6 +3,7 @@ import { createWriteStream, mkdtempSync, rmSync, type WriteStream, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BanEvent } from '../../src/core/event.ts';
+import { openLedger } from '../../src/ledger/ledger.ts';
 import { composeLabels, type DockerEngine, startEngine } from './docker-engine.ts';
 import { eventually } from './eventually.ts';
 import { type RunningProgram, startProgram } from './process.ts';
@@ -25,7 +26,7 @@ export interface NetfilterStack {
   startNetfilter(): Promise<void>;
   /** Starts the same container again, after the engine was stopped. */
   startNetfilterAgain(): Promise<void>;
-  /** Starts cowbell and waits until it watches; `settings` is YAML that is added to the configuration. */
+  /** Starts cowbell and waits until it has had its first look at Redis; `settings` is YAML that is added to the configuration. */
   startCowbell(settings?: string): Promise<RunningProgram>;
   /** Runs one command of the CLI to its end. */
   cowbell(...args: string[]): Promise<{ code: number | null; output: string }>;
@@ -111,6 +112,11 @@ ${settings}`,
       programs.push(program);
       await eventually(() => {
         if (!program.output().includes('cowbell is watching')) throw new Error(program.output());
+        if (settings !== '' && !settings.includes('redis')) return;
+        const ledger = openLedger(state, Date.now, { readOnly: true });
+        const hasLooked = ledger.meta('adopted:redis') !== undefined;
+        ledger.close();
+        if (!hasLooked) throw new Error(`no look at Redis: ${program.output()}`);
       });
       return program;
     },

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { ConfigError, type ConfigIssue, messageOf } from '../core/errors.ts';
 import { completeFromEnvironment, expandVariables, readSecretFiles } from './expand.ts';
@@ -22,8 +22,17 @@ type Locate = (finding: Finding) => { line: number; column: number } | undefined
  */
 export function loadConfig({ file, env }: { file?: string | undefined; env: Environment }): Config {
   const named = file ?? (env.COWBELL_CONFIG || undefined);
-  const path = named ?? PLACES.find((place) => existsSync(place));
+  const path = named ?? PLACES.find(isThere);
   return path === undefined ? parseConfig('', { env }) : parseConfig(readText(path), { env, file: path });
+}
+
+/** One that may not be looked at is there, too: reading it says so. */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 function readText(path: string): string {

@@ -39,7 +39,7 @@ export function explainDockerError(error: unknown, socket: string): Error {
   const text = messageOf(error);
   if (status === 403) {
     return new TransientError(
-      `${socket} refuses what cowbell asks for: let the proxy pass GET of containers, events, info`,
+      `${socket} refuses what cowbell asks for: let the proxy pass GET of /containers/json, and of /json and /logs below one`,
     );
   }
   // https://docs.docker.com/engine/logging/configure/: drivers such as `none` and `syslog` keep nothing to read.

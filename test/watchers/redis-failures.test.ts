@@ -177,7 +177,13 @@ describe('a Redis that does not answer', () => {
     const { url } = await startPeer((socket) => connections.push(socket));
     const connecting = await watch({ url }, { isWaiting: false });
     await eventually(() => expect(connections).toHaveLength(1));
-    await connecting.stop();
+    let isStopped = false;
+    const stopping = connecting.stop().then(() => {
+      isStopped = true;
+    });
+    // Long before it would have been given up.
+    await eventually(() => expect(isStopped).toBe(true), { timeoutMs: 3_000 });
+    await stopping;
     const reading = await watch();
     await redis.client.client('PAUSE', 20_000, 'ALL');
     await clock.advance(1_000);

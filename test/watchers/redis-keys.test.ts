@@ -119,6 +119,30 @@ describe('keys that stand for bans', () => {
     expect([all.bans.length, all.isComplete]).toEqual([50, true]);
   });
 
+  it('beyond a hundred thousand are not kept; the jails are no longer told as complete, which is said once', async () => {
+    for (let block = 0; block < 11; block++) {
+      const keys = Array.from({ length: 10_000 }, (_, n) => [
+        `fail2ban:100.${64 + block}.${n >> 8}.${n & 255}`,
+        'sshd',
+      ]);
+      await redis.client.mset(keys.flat());
+    }
+    const { pass, last, logger } = await watch();
+    await pass(10_000);
+    expect(last()?.bans).toHaveLength(100_000);
+    expect(last()?.jails).toEqual(['netfilter']);
+    expect(logger.told()).toHaveLength(1);
+  });
+
+  it('of a jail that was known before say nothing where no keys are looked for', async () => {
+    await redis.client.set('fail2ban:185.36.81.23', 'sshd');
+    const first = await watch();
+    const from = first.cursor();
+    await first.stop();
+    await redis.client.set('F2B_OPTIONS', '{}');
+    expect((await watch({ from })).last()).toMatchObject({ bans: [], jails: ['netfilter'] });
+  });
+
   it('cannot make more jails than can be kept', async () => {
     for (let n = 0; n < 400; n++) await redis.client.set(`fail2ban:100.64.${n >> 8}.${n & 255}`, `jail-${n}`);
     const w = await watch();

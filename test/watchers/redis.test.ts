@@ -87,8 +87,10 @@ describe('the state of the bans', () => {
       '': '',
     });
     const { pass, last, logger } = await watch();
-    await pass(31_000);
     expect(standing(last())).toEqual(['1.2.3.4/32@?', '1.2.3.5/32@-1795429900', '185.36.81.23/32@1800']);
+    await mailcow.unban('185.36.81.23/32');
+    await pass(31_000);
+    expect(standing(last())).toEqual(['1.2.3.4/32@?', '1.2.3.5/32@-1795429900']);
     const warning = 'warn: F2B_ACTIVE_BANS holds something that is no network with a time';
     expect(logger.told()).toEqual([warning, warning, warning, warning]);
     expect(logger.records.map(({ fields }) => fields.field)).not.toContain('x\u001b[31m\n');
@@ -102,8 +104,8 @@ describe('the state of the bans', () => {
 
   it('takes two spellings of one network for one ban', async () => {
     await redis.client.hset('F2B_ACTIVE_BANS', {
-      '193.56.28.7/24': String(T0 / 1000 + 60),
-      '193.56.28.0/24': String(T0 / 1000 + 90),
+      '193.56.28.7/24': String(T0 / 1000 + 90),
+      '193.56.28.0/24': String(T0 / 1000 + 60),
       '::ffff:5.188.206.14/128': String(T0 / 1000 + 30),
     });
     expect(standing((await watch()).last())).toEqual(['193.56.28.0/24@90', '5.188.206.14/32@30']);
@@ -208,6 +210,17 @@ describe('why bans are gone', () => {
         .slice(1)
         .map(({ cleared }) => cleared),
     ).toEqual(Array(6).fill('netfilter was stopped'));
+  });
+
+  it('is a stop whose first word came before the last look at all of them', async () => {
+    const { pass, last } = await watchThree();
+    await mailcow.log('Clearing all bans');
+    await pass(1_000);
+    expect(last()?.bans).toHaveLength(3);
+    await mailcow.log(...three.map((field) => `Unbanning ${field}`));
+    await mailcow.unban(...three);
+    await pass(1_000);
+    expect(last()).toMatchObject({ bans: [], cleared: 'netfilter was stopped' });
   });
 
   it('is not taken from what a client wrote into a record, nor from one that is no record', async () => {

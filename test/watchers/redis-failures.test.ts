@@ -10,7 +10,7 @@ import type { RedisAddress } from '../../src/core/watcher.ts';
 import { connectRedis, explainRedisError } from '../../src/watchers/redis-connection.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningProgram, startProgram } from '../support/process.ts';
-import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { freePort, type RedisServer, startRedis } from '../support/redis-server.ts';
 import { createTestClock, type TestClock } from '../support/test-clock.ts';
 import { mailcowOf, standing, T0, type Watching, watchRedis } from './redis-rig.ts';
 
@@ -78,14 +78,6 @@ async function startPeer(onConnection: (socket: Socket) => void): Promise<{ url:
   });
   const { port } = server.address() as { port: number };
   return { url: new Secret(`redis://127.0.0.1:${port}`), server };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 describe('a password that is refused', () => {

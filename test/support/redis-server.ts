@@ -74,9 +74,14 @@ export async function startRedis({ password = 'pa55', port = 0, args = [] as str
       rmSync(folder, { recursive: true, force: true });
     },
   };
-  await server.start();
-  await client.connect();
-  return server;
+  try {
+    await server.start();
+    await client.connect();
+    return server;
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
 }
 
 /** A port of loopback that nobody listens on. */

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensurePackages } from '../test/support/packages.ts';
 import { buildForBench } from './built.ts';
+import { benchCrash } from './crash.ts';
 import { benchDrain } from './drain.ts';
 import { benchIdle } from './idle.ts';
 import { benchLatency } from './latency.ts';
@@ -14,6 +15,7 @@ const BENCHES: Record<string, (program: string[]) => Promise<Row | Row[]>> = {
   drain: benchDrain,
   latency: benchLatency,
   storm: benchStorm,
+  crash: benchCrash,
   idle: benchIdle,
 };
 

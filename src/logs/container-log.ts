@@ -1,17 +1,19 @@
 import type { Clock } from '../core/clock.ts';
-import { toRfc3339 } from '../core/clock.ts';
-import { PermanentError, TransientError } from '../core/errors.ts';
+import { TransientError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import type { ContainerSelector, Cursor, LogChunk, LogLine, LogSource } from '../core/watcher.ts';
+import type { ContainerSelector, Cursor, LogChunk, LogSource } from '../core/watcher.ts';
 import { type FoundContainer, findContainers, selectorName } from './discovery.ts';
-import { createDockerClient, type DockerClient, explainDockerError } from './docker-client.ts';
-import { createFrameDecoder, createRawDecoder } from './frames.ts';
-import { createSkipper, LogCursor, toSince } from './log-cursor.ts';
+import { askEngine, createDockerClient, type DockerClient, explainDockerError } from './docker-client.ts';
+import { LogCursor, resumeAt } from './log-cursor.ts';
+import { type Attachment, readContainer } from './read-container.ts';
 
 /** How long a container may be away, as in a restart, before the source counts as unreadable. */
 const AWAY_MS = 10_000;
 /** Between two attempts to read on where a stream was cut. */
 const REOPEN_MS = 100;
+/** A stream that ends sooner, and had no line, was of no use. */
+const USEFUL_MS = 1_000;
+const MOST_USELESS = 20;
 
 export interface ContainerLogOptions {
   socket: string;
@@ -27,7 +29,7 @@ export interface ContainerLogs {
   source(selector: ContainerSelector): LogSource;
   /** Containers that a selector means now. Throws when the engine cannot be asked. */
   find(selector: ContainerSelector): Promise<FoundContainer[]>;
-  /** Throws with the reason when the engine does not answer. */
+  /** Throws with the reason when the engine does not answer, or may not be asked for containers. */
   ping(): Promise<void>;
 }
 
@@ -38,17 +40,18 @@ export function createContainerLogs(options: ContainerLogOptions): ContainerLogs
     client ??= createDockerClient(socket);
     return client;
   };
-  const explained = async <T>(work: (docker: DockerClient) => Promise<T>): Promise<T> => {
+  const explained = async <T>(work: (docker: DockerClient, signal: AbortSignal) => Promise<T>): Promise<T> => {
     try {
-      return await work(await connect());
+      const docker = await connect();
+      return await askEngine((signal) => work(docker, signal), socket);
     } catch (error) {
       throw explainDockerError(error, socket);
     }
   };
   return {
     source: (selector) => new ContainerLog(selector, options, connect),
-    find: (selector) => explained((docker) => findContainers(docker, selector, project)),
-    ping: async () => void (await explained((docker) => docker.ping())),
+    find: (selector) => explained((docker, signal) => findContainers(docker, selector, project, signal)),
+    ping: async () => void (await explained((docker, abortSignal) => docker.listContainers({ limit: 1, abortSignal }))),
   };
 }
 
@@ -70,26 +73,46 @@ class ContainerLog implements LogSource {
   }
 
   async *read(from: Cursor | undefined, signal: AbortSignal): AsyncIterable<LogChunk> {
-    const { clock, socket, project } = this.#options;
+    const { clock, logger, socket } = this.#options;
     const cursor = new LogCursor(from);
+    /** Containers that were read in this run, and those among them that have stopped and have nothing left to read. */
+    const begun = new Set<string>();
     const finished = new Set<string>();
+    let awaySince: number | undefined;
+    let useless = 0;
     try {
       const docker = await this.#connect();
-      let awaySince: number | undefined;
       while (!signal.aborted) {
-        const found = await findContainers(docker, this.#selector, project, signal);
-        const next = this.#choose(found, cursor, finished);
-        if (next !== undefined) {
-          awaySince = undefined;
-          yield* this.#follow(docker, next, cursor, signal);
-          if (signal.aborted) return;
-          if (!(await isRunning(docker, next.id))) finished.add(next.id);
-          await clock.sleep(REOPEN_MS, signal);
+        const found = await this.#find(docker, signal);
+        for (const { id, isRunning } of found) if (isRunning) finished.delete(id);
+        const next = chooseContainer(
+          found,
+          (id) => !finished.has(id) && (begun.has(id) || cursor.placeOf(id) !== undefined),
+        );
+        if (next === undefined) {
+          awaySince ??= clock.now();
+          if (clock.now() - awaySince >= AWAY_MS) throw this.#away(found);
+          await clock.sleep(REOPEN_MS * 5, signal);
           continue;
         }
-        awaySince ??= clock.now();
-        if (clock.now() - awaySince >= AWAY_MS) throw this.#away(found);
-        await clock.sleep(REOPEN_MS * 5, signal);
+        if (next.isRunning) awaySince = undefined;
+        begun.add(next.id);
+        const attachment: Attachment = {
+          container: next,
+          since: this.#sinceOf(next, cursor),
+          cursor,
+          isDrained: false,
+          hasLines: false,
+        };
+        const startedAt = clock.now();
+        yield* readContainer(docker, attachment, { socket, logger }, signal);
+        if (signal.aborted) return;
+        if (attachment.isDrained) finished.add(next.id);
+        useless = attachment.isDrained || attachment.hasLines || clock.now() - startedAt >= USEFUL_MS ? 0 : useless + 1;
+        if (useless >= MOST_USELESS) {
+          throw new TransientError(`the log of the container ${next.name} is cut off as soon as it is asked for`);
+        }
+        await clock.sleep(REOPEN_MS, signal);
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -97,66 +120,35 @@ class ContainerLog implements LogSource {
     }
   }
 
-  /** What to read now: first the rest of a stopped container that was being read, then the one that runs. */
-  #choose(found: readonly FoundContainer[], cursor: LogCursor, finished: Set<string>): FoundContainer | undefined {
-    for (const { id, isRunning } of found) if (isRunning) finished.delete(id);
-    const stopped = found.filter(({ id, isRunning }) => !isRunning && !finished.has(id) && cursor.placeOf(id));
-    return stopped.at(-1) ?? found.find((container) => container.isRunning);
+  #find(docker: DockerClient, signal: AbortSignal): Promise<FoundContainer[]> {
+    const { project, socket } = this.#options;
+    return askEngine((limited) => findContainers(docker, this.#selector, project, limited), socket, signal);
+  }
+
+  /** When to begin to read a container, in ms since the epoch. */
+  #sinceOf({ id, createdAt }: FoundContainer, cursor: LogCursor): number {
+    const { clock, lookBackMs = 600_000 } = this.#options;
+    const place = cursor.placeOf(id);
+    if (place !== undefined) return resumeAt(place);
+    // One that is new since the cursor was kept is read from its first line; one that ran beside what was read, not.
+    const { newestAt } = cursor;
+    if (newestAt === undefined) return clock.now() - lookBackMs;
+    return Math.max(Math.min(createdAt, newestAt), newestAt - lookBackMs);
   }
 
   #away(found: readonly FoundContainer[]): TransientError {
     const [newest] = found;
-    if (newest === undefined) return new TransientError(`there is no container of ${this.name}`);
-    return new TransientError(`the container ${newest.name} does not run: ${newest.status}`);
-  }
-
-  /** Reads one container until its stream ends, for whatever reason. */
-  async *#follow(
-    docker: DockerClient,
-    container: FoundContainer,
-    cursor: LogCursor,
-    signal: AbortSignal,
-  ): AsyncIterable<LogChunk> {
-    const { clock, lookBackMs = 600_000 } = this.#options;
-    const handle = docker.getContainer(container.id);
-    const { Config, State } = await handle.inspect({ abortSignal: signal });
-    const place = cursor.placeOf(container.id);
-    // A container that is new since the cursor was kept is read from the last line of the one before it.
-    const since = place?.stamp ?? cursor.newest ?? toRfc3339(clock.now() - lookBackMs);
-    const stream = (await handle.logs({
-      follow: true,
-      stdout: true,
-      stderr: true,
-      timestamps: true,
-      since: toSince(since),
-      abortSignal: signal,
-    })) as NodeJS.ReadableStream & { destroy(): void };
-    const decoder = Config.Tty ? createRawDecoder() : createFrameDecoder();
-    const skipSeen = createSkipper(place);
-    if (State.Running) yield { lines: [] };
-    try {
-      for await (const chunk of stream as AsyncIterable<Buffer>) {
-        const decoded: LogLine[] = [];
-        decoder.decode(chunk, decoded);
-        const lines = skipSeen(decoded);
-        if (lines.length === 0) continue;
-        cursor.advance(container.id, lines);
-        yield { lines, cursor: cursor.toString() };
-      }
-    } catch (error) {
-      // A cut is the normal case: proxies end quiet streams, engines restart. Whatever it is, the next call tells.
-      if (error instanceof PermanentError) throw error;
-    } finally {
-      stream.destroy();
+    if (newest === undefined) {
+      return new TransientError(`there is no container of ${this.name}: start it, or name another`);
     }
+    return new TransientError(`the container ${newest.name} does not run: ${newest.status}`);
   }
 }
 
-async function isRunning(docker: DockerClient, id: string): Promise<boolean> {
-  try {
-    return (await docker.getContainer(id).inspect()).State.Running;
-  } catch (error) {
-    if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return false;
-    throw error;
-  }
+/** What to read now: first the rest of a stopped container that was being read, then the newest one that runs. */
+function chooseContainer(
+  found: readonly FoundContainer[],
+  isOwed: (id: string) => boolean,
+): FoundContainer | undefined {
+  return found.findLast(({ id, isRunning }) => !isRunning && isOwed(id)) ?? found.find(({ isRunning }) => isRunning);
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { TransientError } from '../core/errors.ts';
 import type { ContainerSelector } from '../core/watcher.ts';
 import type { DockerClient } from './docker-client.ts';
 
@@ -8,7 +9,10 @@ const PROJECT = 'com.docker.compose.project';
 export interface FoundContainer {
   id: string;
   name: string;
+  /** False while the engine waits before it starts a container again that keeps failing. */
   isRunning: boolean;
+  /** ms since the epoch. */
+  createdAt: number;
   /** `Exited (2) 3 seconds ago`. */
   status: string;
 }
@@ -25,6 +29,8 @@ export async function findContainers(
       ? { label: [`${SERVICE}=${selector.service ?? ''}`, ...(project === undefined ? [] : [`${PROJECT}=${project}`])] }
       : { name: [selector.container] };
   const listed = await docker.listContainers({ all: true, filters, ...(signal && { abortSignal: signal }) });
+  if (!Array.isArray(listed))
+    throw new TransientError('what answers is no Docker Engine: its list of containers is none');
   const own = ownContainerId();
   return (
     listed
@@ -35,6 +41,7 @@ export async function findContainers(
         id: container.Id,
         name: (container.Names[0] ?? container.Id.slice(0, 12)).replace(/^\//, ''),
         isRunning: container.State === 'running',
+        createdAt: container.Created * 1000,
         status: container.Status,
       }))
   );
@@ -48,7 +55,8 @@ export function selectorName({ service, container }: ContainerSelector, project:
 
 /** The id of the container that we run in; undefined outside of one. */
 export function ownContainerId(mountinfo = readMountinfo()): string | undefined {
-  return /\/containers\/([0-9a-f]{64})\//.exec(mountinfo)?.[1];
+  // The engine mounts these files of its own into each container; on the host, other things of containers are mounted.
+  return /\/containers\/([0-9a-f]{64})\/\S+ \/etc\/(?:hostname|hosts|resolv\.conf) /.exec(mountinfo)?.[1];
 }
 
 function readMountinfo(): string {

@@ -16,37 +16,57 @@ export async function createDockerClient(socket: string): Promise<DockerClient> 
   return new Dockerode({ protocol, host: url.hostname, port: Number(url.port || (protocol === 'https' ? 443 : 2375)) });
 }
 
-/** What a failure of the engine means to whoever reads the alert. */
-export function explainDockerError(error: unknown, socket: string): Error {
-  if (error instanceof TransientError || error instanceof PermanentError) return error;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
-  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : undefined;
-  switch (code) {
-    case 'EACCES':
-      return new TransientError(
-        `the Docker socket ${socket} may not be opened: run as a user of its group, or use a proxy`,
-      );
-    case 'ENOENT':
-      return new TransientError(`there is no Docker socket at ${socket}: mount it, or name another as docker.socket`);
-    case 'ECONNREFUSED':
-    case 'ECONNRESET':
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-    case 'ETIMEDOUT':
-    case 'EPIPE':
-      return new TransientError(`the Docker Engine at ${socket} cannot be reached: ${code}`, { cause: undefined });
+/** How long the engine may take to answer what it knows at once. */
+const ANSWER_MS = 15_000;
+
+/** Bounds a short request in time: an engine that hangs is told, not waited for. */
+export async function askEngine<T>(
+  ask: (abortSignal: AbortSignal) => Promise<T>,
+  socket: string,
+  signal?: AbortSignal,
+): Promise<T> {
+  const limit = AbortSignal.timeout(ANSWER_MS);
+  try {
+    return await ask(signal === undefined ? limit : AbortSignal.any([signal, limit]));
+  } catch (cause) {
+    if (!limit.aborted) throw cause;
+    throw new TransientError(`the Docker Engine at ${socket} does not answer within ${ANSWER_MS / 1000} s`, { cause });
   }
-  const text = messageOf(error);
-  if (status === 403) {
+}
+
+/** Status of the engine's answer that an error was made of. */
+export function statusOf(error: unknown): number | undefined {
+  return error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : undefined;
+}
+
+/** Code of the trouble with a connection that an error was made of. */
+export function connectionCodeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** What a failure of the engine means to whoever reads the alert; anything else comes back as it is. */
+export function explainDockerError(error: unknown, socket: string): unknown {
+  if (error instanceof TransientError || error instanceof PermanentError) return error;
+  const code = connectionCodeOf(error);
+  if (code === 'EACCES') {
     return new TransientError(
-      `${socket} refuses what cowbell asks for: let the proxy pass GET of /containers/json, and of /json and /logs below one`,
+      `the Docker socket ${socket} may not be opened: run as a user of its group, or use a proxy`,
     );
   }
+  if (code === 'ENOENT') {
+    return new TransientError(`there is no Docker socket at ${socket}: mount it, or name another as docker.socket`);
+  }
+  if (code !== undefined) return new TransientError(`the Docker Engine at ${socket} cannot be reached: ${code}`);
+  const status = statusOf(error);
+  if (status === undefined) return error;
+  if (status === 403) {
+    return new TransientError(`${socket} refuses what cowbell asks for: let the proxy pass GET of /containers`);
+  }
   // https://docs.docker.com/engine/logging/configure/: drivers such as `none` and `syslog` keep nothing to read.
-  if (status === 501 || /logging driver does not support reading/.test(text)) {
+  if (status === 501) {
     return new PermanentError(
       "the container's logging driver keeps nothing that can be read: use json-file, local or journald",
     );
   }
-  return new TransientError(`the Docker Engine answers: ${text}`);
+  return new TransientError(`the Docker Engine answers: ${messageOf(error)}`);
 }

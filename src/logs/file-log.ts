@@ -1,12 +1,10 @@
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { type Clock, toRfc3339 } from '../core/clock.ts';
 import { messageOf, PermanentError } from '../core/errors.ts';
 import type { LogChunk, LogLine, LogSource } from '../core/watcher.ts';
+import { boundedText, createLineSplitter, LONGEST_LINE } from './line-splitter.ts';
 
-const LINES_A_CHUNK = 500;
-const LONGEST_LINE = 65_536;
 /** What `docker logs -t` and recordings put in front of a line. */
 const RFC3339 = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) /;
 const EPOCH = /^(\d{10}(?:\.\d{1,9})?) /;
@@ -29,21 +27,24 @@ export function createFileLog({ from, clock }: FileLogOptions): LogSource {
     async *read(_from, signal): AsyncIterable<LogChunk> {
       let stamp = toRfc3339(clock.now());
       let lines: LogLine[] = [];
+      // One byte more, so that a character is seen to end there.
+      const splitter = createLineSplitter(LONGEST_LINE + 1, (bytes) => {
+        const line = readLine(boundedText(bytes, 0, bytes.length), stamp);
+        stamp = line.stamp;
+        lines.push(line);
+      });
       const input = typeof from === 'string' ? createReadStream(from) : from;
-      const reader = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
       try {
-        for await (const text of reader) {
-          if (signal.aborted) return;
-          const line = readLine(text.length > LONGEST_LINE ? text.slice(0, LONGEST_LINE) : text, stamp);
-          stamp = line.stamp;
-          lines.push(line);
-          if (lines.length < LINES_A_CHUNK) continue;
-          yield { lines };
+        for await (const chunk of addAbortSignal(signal, input) as AsyncIterable<Buffer | string>) {
+          splitter.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+          if (lines.length > 0) yield { lines };
           lines = [];
         }
-      } catch (error) {
-        throw new PermanentError(`the log cannot be read: ${messageOf(error)}`);
+      } catch (cause) {
+        if (signal.aborted) return;
+        throw new PermanentError(`the log cannot be read: ${messageOf(cause)}`);
       }
+      splitter.end();
       if (lines.length > 0) yield { lines };
     },
   };

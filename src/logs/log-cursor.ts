@@ -3,52 +3,69 @@ import type { Cursor, LogLine } from '../core/watcher.ts';
 
 /** Containers whose place is kept: the running one and those that went before it. */
 const KEPT = 8;
+/**
+ * Reading resumes this much before the last line: lines of stdout and stderr stand in the order in which they were
+ * written, which is milliseconds off that of their stamps when the machine is busy, and the engine goes by the stamps.
+ */
+const OVERLAP_MS = 1_000;
+/** How long a line that does not end keeps reading from resuming behind it. */
+const LONGEST_OPEN_MS = 600_000;
 
-const Stored = z.array(z.tuple([z.string(), z.string(), z.int().nonnegative()]));
+/** Id, stamp, seen, newest, open, as in `Place`. */
+const Stored = z.array(
+  z.tuple([z.string(), z.iso.datetime({ offset: true }), z.int().positive(), z.string(), z.string()]),
+);
 
-interface Place {
-  /** Stamp of the last line that was seen. */
+/** The last line of a container that was seen, and what it takes to find it again. */
+export interface Place {
   stamp: string;
-  /** How many lines with this stamp were seen. */
+  /** How many lines with this stamp were seen, this one included. */
   seen: number;
+  /** The newest stamp of all lines that were seen: what is newer was not. */
+  newest: string;
+  /** Stamp of a line before it whose end had not come; empty if there was none. */
+  open: string;
 }
 
-/** How far the logs of containers were read, in an order that survives a restart: stamp and count of its lines. */
+/** How far the logs of containers were read, in a form that survives a restart. */
 export class LogCursor {
   /** The one read last stands last. */
   readonly #places = new Map<string, Place>();
 
   constructor(cursor: Cursor | undefined) {
-    for (const [id, stamp, seen] of parse(cursor)) this.#places.set(id, { stamp, seen });
+    for (const [id, stamp, seen, newest, open] of parse(cursor)) this.#places.set(id, { stamp, seen, newest, open });
   }
 
   placeOf(containerId: string): Place | undefined {
     return this.#places.get(containerId);
   }
 
-  /** The newest stamp of any container. */
-  get newest(): string | undefined {
-    let newest: string | undefined;
-    for (const { stamp } of this.#places.values()) if (newest === undefined || stamp > newest) newest = stamp;
-    return newest;
+  /** The time of the newest line of any container, in ms since the epoch. */
+  get newestAt(): number | undefined {
+    const times = [...this.#places.values()].map(({ stamp }) => Date.parse(stamp));
+    return times.length === 0 ? undefined : Math.max(...times);
   }
 
-  /** Takes note of lines that were read, in order. */
-  advance(containerId: string, lines: readonly LogLine[]): void {
+  /** Takes note of lines that were read, in order, and of a line still open behind them. */
+  advance(containerId: string, lines: readonly LogLine[], open = ''): void {
     const last = lines.at(-1);
     if (last === undefined) return;
     let seen = 0;
     while (seen < lines.length && lines[lines.length - 1 - seen]?.stamp === last.stamp) seen++;
     const before = this.#places.get(containerId);
     if (seen === lines.length && before?.stamp === last.stamp) seen += before.seen;
+    let newest = before?.newest ?? '';
+    for (const { stamp } of lines) if (stamp > newest) newest = stamp;
     this.#places.delete(containerId);
-    this.#places.set(containerId, { stamp: last.stamp, seen });
+    this.#places.set(containerId, { stamp: last.stamp, seen, newest, open });
     const oldest = this.#places.size > KEPT ? this.#places.keys().next().value : undefined;
     if (oldest !== undefined) this.#places.delete(oldest);
   }
 
   toString(): Cursor {
-    return JSON.stringify([...this.#places].map(([id, { stamp, seen }]) => [id, stamp, seen]));
+    return JSON.stringify(
+      [...this.#places].map(([id, { stamp, seen, newest, open }]) => [id, stamp, seen, newest, open]),
+    );
   }
 }
 
@@ -61,30 +78,31 @@ function parse(cursor: Cursor | undefined): z.infer<typeof Stored> {
   }
 }
 
-/** Drops from the front what was seen before: lines of the stamp at which reading resumed. */
-export function createSkipper(place: Place | undefined): (lines: LogLine[]) => LogLine[] {
-  if (place === undefined) return (lines) => lines;
-  let toSkip = place.seen;
-  let isPast = false;
-  return (lines) => {
-    if (isPast) return lines;
-    let index = 0;
-    for (; index < lines.length; index++) {
-      const stamp = lines[index]?.stamp ?? '';
-      if (stamp < place.stamp) continue;
-      if (stamp > place.stamp || toSkip === 0) {
-        isPast = true;
-        break;
-      }
-      toSkip--;
-    }
-    return index === 0 ? lines : lines.slice(index);
-  };
+/** From when on to read so that the line at a place, and all that come after it, are among what is read. */
+export function resumeAt({ stamp, open }: Place): number {
+  const at = Date.parse(stamp);
+  const openAt = open === '' ? at : Math.max(Date.parse(open), at - LONGEST_OPEN_MS);
+  return Math.min(at, openAt) - OVERLAP_MS;
 }
 
-/** `2026-11-23T11:54:15.934288306Z` as the engine takes it: epoch seconds and nanoseconds. */
-export function toSince(stamp: string): string {
-  const seconds = Math.floor(Date.parse(stamp) / 1000);
-  const nanoseconds = /\.(\d{1,9})/.exec(stamp)?.[1]?.padEnd(9, '0') ?? '000000000';
-  return `${seconds}.${nanoseconds}`;
+/** Drops from the front what was seen before: everything up to the line at a place. */
+export function createSkipper(place: Place | undefined): (lines: LogLine[]) => LogLine[] {
+  let isPast = place === undefined;
+  let toFind = place?.seen ?? 0;
+  return (lines) => {
+    if (isPast || place === undefined) return lines;
+    for (const [index, { stamp }] of lines.entries()) {
+      // The line may be gone, as logs are rotated.
+      if (stamp > place.newest) {
+        isPast = true;
+        return lines.slice(index);
+      }
+      if (stamp !== place.stamp) continue;
+      toFind--;
+      if (toFind > 0) continue;
+      isPast = true;
+      return lines.slice(index + 1);
+    }
+    return [];
+  };
 }

@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/core/clock.ts';
+import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { PermanentError, TransientError } from '../../src/core/errors.ts';
 import type { LogLine } from '../../src/core/watcher.ts';
 import { type ContainerLogs, createContainerLogs } from '../../src/logs/container-log.ts';
@@ -17,19 +17,25 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => engine.close());
 
-function logsAt(socket: string): ContainerLogs {
-  return createContainerLogs({ socket, project: 'mailcowdockerized', clock: systemClock, logger: SILENT });
+function logsAt(socket: string, clock = systemClock): ContainerLogs {
+  return createContainerLogs({ socket, project: 'mailcowdockerized', clock, logger: SILENT });
+}
+
+/** Time passes so fast that nobody waits the ten seconds which a restart may take. */
+function hastyClock(): Clock {
+  const startedAt = Date.now();
+  return { ...systemClock, now: () => startedAt + (Date.now() - startedAt) * 20 };
 }
 
 /** Reads a service's log in the background, as the supervisor does: after a failure again at the last cursor. */
-function follow(service: string, { socket = engine.socket, from }: { socket?: string; from?: string } = {}) {
+function follow(service: string, { socket = engine.socket, clock = systemClock } = {}) {
   const stop = new AbortController();
   const lines: LogLine[] = [];
-  const state = { attached: 0, failures: [] as unknown[], cursor: from };
+  const state = { attached: 0, failures: [] as unknown[], cursor: undefined as string | undefined };
   const done = (async () => {
     while (!stop.signal.aborted) {
       try {
-        for await (const chunk of logsAt(socket).source({ service }).read(state.cursor, stop.signal)) {
+        for await (const chunk of logsAt(socket, clock).source({ service }).read(state.cursor, stop.signal)) {
           if (chunk.lines.length === 0) state.attached++;
           lines.push(...chunk.lines);
           state.cursor = chunk.cursor ?? state.cursor;
@@ -73,17 +79,45 @@ describe('the log of a container', () => {
     expect(reader.state.failures).toEqual([]);
   });
 
-  it('has long lines in one piece up to 64 KiB, and what is no text is replaced', async () => {
+  it.each([false, true])('has long lines in one piece up to 64 KiB, with a terminal: %s', async (tty) => {
+    const service = `long-${tty}`;
     await engine.run({
-      name: 'long',
-      labels: composeLabels('long'),
+      name: service,
+      labels: composeLabels(service),
+      tty,
       script: `for n in 16383 16384 16385 40000 100000; do head -c $n /dev/zero | tr '\\0' x; echo; done; printf 'a\\377b\\r\\n'; sleep 60`,
     });
-    const reader = follow('long');
+    const reader = follow(service);
     await eventually(() => expect(reader.lines).toHaveLength(6));
     expect(reader.texts().map((text) => text.length)).toEqual([16_383, 16_384, 16_385, 40_000, 65_536, 3]);
+    expect(
+      reader
+        .texts()
+        .slice(0, 5)
+        .every((text) => /^x+$/.test(text)),
+    ).toBe(true);
     expect(reader.texts()[5]).toBe('a\ufffdb');
     await reader.end();
+    expect(reader.state.failures).toEqual([]);
+  });
+
+  it('never lays two lines together: after one that was cut short by a kill, or a long one of the driver `local`', async () => {
+    const labels = composeLabels('short');
+    const container = await engine.run({ name: 'short', labels, script: 'echo first; printf unfinished; sleep 60' });
+    const reader = follow('short');
+    await eventually(() => expect(reader.texts()).toEqual(['first']));
+    await container.restart({ t: 0 });
+    await eventually(() => expect(reader.texts()).toEqual(['first', 'unfinished', 'first']));
+    await reader.end();
+    await engine.run({
+      name: 'local',
+      labels: composeLabels('local'),
+      logDriver: 'local',
+      script: `head -c 20000 /dev/zero | tr '\\0' x; echo; echo next; sleep 60`,
+    });
+    const local = follow('local');
+    await eventually(() => expect(local.texts().map((text) => text.length)).toEqual([20_000, 4]));
+    await local.end();
   });
 
   it('goes on at the cursor, with nothing lost or repeated, though hundreds of lines share a second', async () => {
@@ -121,20 +155,51 @@ describe('the log of a container', () => {
     expect(reader.state.failures).toEqual([]);
   });
 
-  it('is followed through a proxy that cuts its streams, and that is no failure', async () => {
+  it('is followed through a proxy that cuts its streams, on both outputs, and that is no failure', async () => {
+    const half = (name: string, redirect: string) =>
+      `(i=1; while [ $i -le 2500 ]; do echo "${name} $i" ${redirect}; i=$((i+1)); [ $((i % 20)) = 0 ] && usleep 10000; done)`;
     await engine.run({
       name: 'cut',
       labels: composeLabels('cut'),
-      script: `i=1; while [ $i -le 3000 ]; do echo "line $i"; i=$((i+1)); [ $((i % 20)) = 0 ] && usleep 10000; done; sleep 60`,
+      script: `${half('out', '')} & ${half('err', '>&2')} & wait; sleep 60`,
     });
     const proxy = await startProxy(engine.socket);
     const reader = follow('cut', { socket: proxy.socket });
-    const cutting = setInterval(() => proxy.cut(), 150);
-    await eventually(() => expect(reader.lines.length).toBeGreaterThanOrEqual(3_000), { timeoutMs: 25_000 });
-    clearInterval(cutting);
-    expect(reader.texts()).toEqual(numbered(3_000));
+    const stop = new AbortController();
+    const cutting = (async () => {
+      while (!stop.signal.aborted) {
+        await systemClock.sleep(20 + Math.random() * 200, stop.signal);
+        proxy.cut();
+      }
+    })();
+    await eventually(() => expect(reader.lines.length).toBeGreaterThanOrEqual(5_000), { timeoutMs: 25_000 });
+    stop.abort();
+    await cutting;
+    for (const name of ['out', 'err']) {
+      const texts = reader.texts().filter((text) => text.startsWith(name));
+      expect(texts).toEqual(Array.from({ length: 2_500 }, (_, index) => `${name} ${index + 1}`));
+    }
     await reader.end();
     await proxy.close();
+    expect(reader.state.attached).toBeGreaterThan(2);
+    expect(reader.state.failures.every((failure) => failure instanceof TransientError)).toBe(true);
+  });
+
+  it('of a container that dies again and again is read, and told as not running', async () => {
+    const container = await engine.docker.createContainer({
+      name: 'dying',
+      Image: 'busybox:local',
+      Cmd: ['/bin/sh', '-c', 'echo dying; exit 3'],
+      Labels: composeLabels('dying'),
+      HostConfig: { NetworkMode: 'host', RestartPolicy: { Name: 'always' } },
+    });
+    await container.start();
+    const reader = follow('dying', { clock: hastyClock() });
+    await eventually(() => expect(reader.state.failures.length).toBeGreaterThan(0), { timeoutMs: 25_000 });
+    expect(String(reader.state.failures[0])).toMatch(/the container dying does not run: Restarting \(3\)/);
+    await eventually(() => expect(reader.lines.length).toBeGreaterThan(1), { timeoutMs: 25_000 });
+    await reader.end();
+    await container.remove({ force: true });
   });
 
   it('is followed over a restart of the engine', { timeout: 90_000 }, async () => {

@@ -1,15 +1,22 @@
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { z } from 'zod';
 import { messageOf } from '../core/errors.ts';
 import type { Finding } from './issues.ts';
-import { elementOf, isSecret, memberFor, shapeOf } from './walk.ts';
+import { readText } from './read-text.ts';
+import { elementOf, fieldOf, formatPath, isSecret, memberFor, shapeOf } from './walk.ts';
+
+/** Where a value really came from, by its place: a variable of the environment, or another key. */
+export type Origins = Map<string, { variable: string } | { path: readonly PropertyKey[] }>;
+
+/** Keys that must have a value, and get one from the environment where the file gives none. */
+export const COMPLETED_KEYS: readonly string[] = ['host', 'state', 'notifiers'];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type Mapping = Record<string, unknown>;
 
-const VARIABLE = /\$\$\{|\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}/g;
-/** No secret is longer; a wrong path may lead anywhere. */
+/** `$${`, or `${NAME}` or `${NAME:-default}`, or else a `${` that is neither. */
+const VARIABLE = /\$\$\{|\$\{(?:([A-Za-z_]\w*)(?::-((?:(?!\$\{)[^}])*))?\})?/g;
+/** No secret is longer. */
 const LONGEST_FILE = 65_536;
 
 function isMapping(value: unknown): value is Mapping {
@@ -28,7 +35,11 @@ export function expandVariables(
 ): unknown {
   if (typeof value === 'string') {
     return value.replace(VARIABLE, (whole, name: string | undefined, fallback: string | undefined) => {
-      if (name === undefined) return whole === '$${' ? '${' : whole;
+      if (whole === '$${') return '${';
+      if (name === undefined) {
+        findings.push({ path, message: 'expected ${NAME} or ${NAME:-default}; $${ stands for a ${ as it is' });
+        return '';
+      }
       const found = env[name];
       if (found !== undefined && (found !== '' || fallback === undefined)) return found;
       if (fallback !== undefined) return fallback;
@@ -47,27 +58,32 @@ export function expandVariables(
 export function readSecretFiles(
   schema: z.core.$ZodType,
   value: unknown,
-  findings: Finding[],
+  told: { findings: Finding[]; origins: Origins },
   path: PropertyKey[] = [],
 ): unknown {
   const element = elementOf(schema);
   if (element !== undefined && Array.isArray(value)) {
-    return value.map((item, index) => readSecretFiles(element, item, findings, [...path, index]));
+    return value.map((item, index) => readSecretFiles(element, item, told, [...path, index]));
   }
   const member = memberFor(schema, value);
   const shape = member && shapeOf(member);
   if (shape === undefined || !isMapping(value)) return value;
-  const result: Mapping = {};
-  for (const [key, item] of Object.entries(value)) {
-    const target = key.endsWith('_file') ? key.slice(0, -'_file'.length) : undefined;
-    const secret = target === undefined ? undefined : shape[target];
-    if (target === undefined || secret === undefined || !isSecret(secret)) {
-      result[key] = shape[key] === undefined ? item : readSecretFiles(shape[key], item, findings, [...path, key]);
-    } else if (target in value) {
-      findings.push({ path: [...path, key], message: `${target} is given as well; keep one of the two`, isKey: true });
-    } else result[target] = readSecret(item, findings, [...path, key]);
-  }
-  return result;
+  const entries = Object.entries(value).map(([key, item]): [string, unknown] => {
+    const at = [...path, key];
+    const target = key.endsWith('_file') ? key.slice(0, -'_file'.length) : '';
+    const secret = fieldOf(shape, target);
+    const field = fieldOf(shape, key);
+    if (secret === undefined || !isSecret(secret)) {
+      return [key, field === undefined ? item : readSecretFiles(field, item, told, at)];
+    }
+    if (Object.hasOwn(value, target)) {
+      told.findings.push({ path: at, message: `${target} is given as well; keep one of the two`, isKey: true });
+      return [target, value[target]];
+    }
+    told.origins.set(formatPath([...path, target]), { path: at });
+    return [target, readSecret(item, told.findings, at)];
+  });
+  return Object.fromEntries(entries);
 }
 
 function readSecret(file: unknown, findings: Finding[], path: PropertyKey[]): unknown {
@@ -76,11 +92,11 @@ function readSecret(file: unknown, findings: Finding[], path: PropertyKey[]): un
     return undefined;
   }
   try {
-    const text = readFileSync(file, 'utf8');
-    if (text.length > LONGEST_FILE) throw new Error(`it is longer than ${LONGEST_FILE} characters`);
-    return text.replace(/\r?\n$/, '');
+    return readText(file, LONGEST_FILE).replace(/\r?\n$/, '');
   } catch (error) {
-    findings.push({ path, message: `the file cannot be read: ${messageOf(error)}` });
+    // The system's own message has the path in it, where some write the secret itself.
+    const code = error instanceof Error && 'code' in error ? String(error.code) : messageOf(error);
+    findings.push({ path, message: `the file cannot be read: ${code}` });
     return undefined;
   }
 }
@@ -91,22 +107,34 @@ const URL_VARIABLES = [
   ['COWBELL_WEBHOOK_URL', 'webhook'],
 ] as const;
 
-/** Adds what the environment says and the file does not: mailcow's own variables are enough for a start. */
-export function completeFromEnvironment(input: unknown, env: Environment): unknown {
+/**
+ * Adds what the environment says and the file does not: mailcow's own variables are enough for a start. A key without a
+ * value, as it is left when all below it is a comment, is left out.
+ */
+export function completeFromEnvironment(input: unknown, env: Environment, origins: Origins): unknown {
   if (!isMapping(input)) return input;
-  const result: Mapping = { ...input };
-  result.host ??= env.MAILCOW_HOSTNAME || hostname();
-  result.state ??= env.COWBELL_STATE || 'state/cowbell.db';
-  if (result.docker === undefined || isMapping(result.docker)) {
-    result.docker = {
-      ...(env.COMPOSE_PROJECT_NAME && { project: env.COMPOSE_PROJECT_NAME }),
-      ...(env.COWBELL_DOCKER_SOCKET && { socket: env.COWBELL_DOCKER_SOCKET }),
-      ...result.docker,
-    };
+  const result: Mapping = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== null));
+  const take = (variable: string, path: PropertyKey[]): string | undefined => {
+    const value = env[variable] || undefined;
+    if (value !== undefined) origins.set(formatPath(path), { variable });
+    return value;
+  };
+  result.host ??= take('MAILCOW_HOSTNAME', ['host']) ?? hostname();
+  result.state ??= take('COWBELL_STATE', ['state']) ?? 'state/cowbell.db';
+  result.docker ??= {};
+  if (isMapping(result.docker)) {
+    const docker = { ...result.docker };
+    docker.project ??= take('COMPOSE_PROJECT_NAME', ['docker', 'project']);
+    docker.socket ??= take('COWBELL_DOCKER_SOCKET', ['docker', 'socket']);
+    result.docker = docker;
   }
-  if (env.REDISPASS && result.redis === undefined) result.redis = { password: env.REDISPASS };
+  if (result.redis === undefined && env.REDISPASS)
+    result.redis = { password: take('REDISPASS', ['redis', 'password']) };
   if (result.notifiers === undefined) {
-    const found = URL_VARIABLES.flatMap(([name, type]) => (env[name] ? [{ type, url: env[name] }] : []));
+    const found = URL_VARIABLES.filter(([variable]) => env[variable]).map(([variable, type], index) => ({
+      type,
+      url: take(variable, ['notifiers', index, 'url']),
+    }));
     if (found.length > 0) result.notifiers = found;
   }
   return result;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { COMPLETED_KEYS } from './expand.ts';
 import { ConfigSchema } from './schema.ts';
 import { isSecret, shapeOf } from './walk.ts';
 
@@ -16,23 +17,27 @@ export function configJsonSchema(): object {
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => addSecretFiles(zodSchema, jsonSchema as JsonObject),
   }) as JsonObject;
-  // The environment gives these where the file does not.
-  schema.required = (schema.required ?? []).filter((key) => key !== 'host' && key !== 'state' && key !== 'notifiers');
+  schema.required = (schema.required ?? []).filter((key) => !COMPLETED_KEYS.includes(key));
   return { $id: 'https://cowbell.example/config.schema.json', title: 'cowbell configuration', ...schema };
 }
 
-/** Every secret `x` may be given as `x_file` instead. */
+/** Every secret `x` may be given as `x_file` instead; not as both. */
 function addSecretFiles(zodSchema: z.core.$ZodType, jsonSchema: JsonObject): void {
   delete jsonSchema.secret;
   const shape = jsonSchema.properties === undefined ? undefined : shapeOf(zodSchema);
+  const rules: object[] = [];
   for (const [key, field] of Object.entries(shape ?? {})) {
     if (!isSecret(field)) continue;
+    const file = `${key}_file`;
     jsonSchema.properties = {
       ...jsonSchema.properties,
-      [`${key}_file`]: { type: 'string', description: `Path of a file that holds ${key}` },
+      [file]: { type: 'string', description: `Path of a file that holds ${key}` },
     };
-    if (!jsonSchema.required?.includes(key)) continue;
-    jsonSchema.required = jsonSchema.required.filter((name) => name !== key);
-    jsonSchema.oneOf = [{ required: [key] }, { required: [`${key}_file`] }];
+    const isRequired = jsonSchema.required?.includes(key) === true;
+    rules.push(
+      isRequired ? { oneOf: [{ required: [key] }, { required: [file] }] } : { not: { required: [key, file] } },
+    );
+    if (isRequired) jsonSchema.required = jsonSchema.required?.filter((name) => name !== key) ?? [];
   }
+  if (rules.length > 0) jsonSchema.allOf = rules;
 }

@@ -1,20 +1,18 @@
-import { readFileSync, statSync } from 'node:fs';
-import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
+import { statSync } from 'node:fs';
 import { ConfigError, type ConfigIssue, messageOf } from '../core/errors.ts';
-import { completeFromEnvironment, expandVariables, readSecretFiles } from './expand.ts';
+import { safeText } from '../core/text.ts';
+import { completeFromEnvironment, expandVariables, type Origins, readSecretFiles } from './expand.ts';
 import { explainIssues, type Finding, placeOf } from './issues.ts';
+import { readText } from './read-text.ts';
 import { type Config, ConfigSchema, type NotifierConfig, type WatcherConfig } from './schema.ts';
+import { formatPath } from './walk.ts';
+import { type Locate, readYaml } from './yaml.ts';
 
 const LARGEST_FILE = 1_048_576;
-/** Aliases of aliases can make a small file fill the memory. */
-const MOST_ALIASES = 20;
 /** Where the file is looked for when none is named. */
 const PLACES = ['cowbell.yaml', '/etc/cowbell/cowbell.yaml'];
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Finds where in the text the value or key at a path stands. */
-type Locate = (finding: Finding) => { line: number; column: number } | undefined;
 
 /**
  * The configuration from `file`, from where `COWBELL_CONFIG` says, from the usual places, or from the environment alone.
@@ -23,7 +21,7 @@ type Locate = (finding: Finding) => { line: number; column: number } | undefined
 export function loadConfig({ file, env }: { file?: string | undefined; env: Environment }): Config {
   const named = file ?? (env.COWBELL_CONFIG || undefined);
   const path = named ?? PLACES.find(isThere);
-  return path === undefined ? parseConfig('', { env }) : parseConfig(readText(path), { env, file: path });
+  return path === undefined ? parseConfig('', { env }) : parseConfig(readFile(path), { env, file: path });
 }
 
 /** One that may not be looked at is there, too: reading it says so. */
@@ -35,29 +33,28 @@ function isThere(path: string): boolean {
   }
 }
 
-function readText(path: string): string {
-  const problem = (message: string) => new ConfigError([{ file: path, path: '', message }]);
+function readFile(path: string): string {
   try {
-    if (statSync(path).size > LARGEST_FILE) throw problem('is larger than 1 MiB; is this the right file?');
-    return readFileSync(path, 'utf8');
+    return readText(path, LARGEST_FILE);
   } catch (error) {
-    throw error instanceof ConfigError ? error : problem(`cannot be read: ${messageOf(error)}`);
+    throw new ConfigError([{ file: path, path: '', message: `cannot be read: ${messageOf(error)}` }]);
   }
 }
 
 /** The configuration that a text in YAML gives; `file` is for messages. */
 export function parseConfig(text: string, { env, file }: { env: Environment; file?: string }): Config {
-  const { input, locate } = parseYaml(text, file);
+  const { value: written, locate } = readYaml(text, file);
   const findings: Finding[] = [];
-  const expanded = expandVariables(input, env, findings);
-  const complete = completeFromEnvironment(expanded, env);
-  const filled = readSecretFiles(ConfigSchema, complete, findings);
+  const origins: Origins = new Map();
+  const expanded = expandVariables(written, env, findings);
+  const complete = completeFromEnvironment(expanded, env, origins);
+  const filled = readSecretFiles(ConfigSchema, complete, { findings, origins });
   const parsed = ConfigSchema.safeParse(filled);
   if (!parsed.success) {
     const known = new Set(findings.map(placeOf));
     // A value that could not be filled in is told once.
     findings.push(
-      ...explainIssues(ConfigSchema, filled, parsed.error.issues).filter((finding) => {
+      ...explainIssues(ConfigSchema, { filled, written }, parsed.error.issues).filter((finding) => {
         const place = placeOf(finding);
         return !known.has(place) && !known.has(`${place}_file`);
       }),
@@ -65,7 +62,7 @@ export function parseConfig(text: string, { env, file }: { env: Environment; fil
   }
   const named = nameAll(filled, findings);
   if (findings.length > 0 || !parsed.success) {
-    throw new ConfigError(findings.map((each) => toIssue(each, file, locate)).sort(byPlace));
+    throw new ConfigError(findings.map((each) => toIssue(each, file, { locate, origins })).sort(byPlace));
   }
   return {
     ...parsed.data,
@@ -78,50 +75,18 @@ export function parseConfig(text: string, { env, file }: { env: Environment; fil
   };
 }
 
-function parseYaml(text: string, file: string | undefined): { input: unknown; locate: Locate } {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  if (document.errors.length > 0) {
-    throw new ConfigError(
-      document.errors.map((error) => {
-        const { line, col } = lines.linePos(error.pos[0]);
-        return { ...(file !== undefined && { file }), line, column: col, path: '', message: `YAML: ${error.message}` };
-      }),
-    );
-  }
-  const locate: Locate = ({ path, isKey }) => {
-    for (let depth = path.length; depth > 0; depth--) {
-      const parent: unknown = depth === 1 ? document.contents : document.getIn(path.slice(0, depth - 1), true);
-      const pair = findPair(parent, path[depth - 1]);
-      const node = depth === path.length && !isKey ? (pair?.value ?? pair?.key) : pair?.key;
-      if (isNode(node) && node.range) {
-        const { line, col } = lines.linePos(node.range[0]);
-        return { line, column: col };
-      }
-    }
-    return undefined;
-  };
-  return { input: toValue(document, file), locate };
-}
-
-function toValue(document: Document, file: string | undefined): unknown {
-  try {
-    return document.toJS({ maxAliasCount: MOST_ALIASES }) ?? {};
-  } catch (error) {
-    throw new ConfigError([{ ...(file !== undefined && { file }), path: '', message: `YAML: ${messageOf(error)}` }]);
-  }
-}
-
-function findPair(parent: unknown, key: PropertyKey | undefined): { key: unknown; value: unknown } | undefined {
-  if (typeof parent !== 'object' || parent === null || !('items' in parent) || !Array.isArray(parent.items))
-    return undefined;
-  if (typeof key === 'number') return { key: parent.items[key], value: parent.items[key] };
-  return parent.items.find((item) => String(item?.key?.value ?? item?.key) === String(key));
-}
-
-function toIssue(finding: Finding, file: string | undefined, locate: Locate): ConfigIssue {
-  const place = file === undefined ? undefined : locate(finding);
-  return { ...(file !== undefined && { file }), ...place, path: placeOf(finding), message: finding.message };
+/** A value from the environment is told by the name of its variable, one from a file by the key that names the file. */
+function toIssue(
+  finding: Finding,
+  file: string | undefined,
+  { locate, origins }: { locate: Locate; origins: Origins },
+) {
+  const { message } = finding;
+  const origin = origins.get(placeOf(finding));
+  if (origin !== undefined && 'variable' in origin) return { path: origin.variable, message };
+  const path = origin?.path ?? finding.path;
+  const place = file === undefined ? undefined : locate({ ...finding, path });
+  return { ...(file !== undefined && { file }), ...place, path: formatPath(path), message };
 }
 
 function byPlace(a: ConfigIssue, b: ConfigIssue): number {
@@ -139,7 +104,7 @@ function nameAll(input: unknown, findings: Finding[]): { watchers: string[]; not
       if (name !== '' && seen.has(name)) {
         findings.push({
           path: [key, index, 'name'],
-          message: `there are two named "${name}"; give each a name of its own`,
+          message: `there are two named "${safeText(name, 64)}"; give each a name of its own`,
         });
       }
       seen.add(name);

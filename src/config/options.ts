@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { notifierDefinitions } from '../notifiers/registry.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
+import { COMPLETED_KEYS } from './expand.ts';
 import { ConfigSchema } from './schema.ts';
 import { elementOf, isSecret, memberFor, shapeOf, unwrapSchema } from './walk.ts';
 
@@ -32,7 +33,8 @@ export function describeConfig(): {
   const sections: SectionInfo[] = [];
   for (const [key, field] of Object.entries(shape)) {
     const inner = shapeOf(field);
-    if (inner === undefined) top.push(describeOption(key, field));
+    const isCompleted = COMPLETED_KEYS.includes(key);
+    if (inner === undefined) top.push({ ...describeOption(key, field), ...(isCompleted && { isRequired: false }) });
     else sections.push({ key, description: descriptionOf(field), options: describeShape(inner) });
   }
   return {

@@ -14,6 +14,9 @@ const Name = z
 
 const seconds = () => z.number().min(0).max(86_400);
 
+/** Ports end at 65535. */
+const LISTEN_ADDRESS = /^(\[[0-9a-f:]+\]|[\w.-]+):(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/i;
+
 const RedisUrl = z
   .string()
   .refine(isRedisUrl, 'expected redis://host:port, rediss://host:port or unix:///path')
@@ -136,7 +139,7 @@ export const ConfigSchema = z.strictObject({
     .strictObject({
       listen: z
         .string()
-        .regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, 'expected host:port')
+        .regex(LISTEN_ADDRESS, 'expected host:port')
         .default('127.0.0.1:9464')
         .describe('Where /healthz and /readyz answer'),
     })

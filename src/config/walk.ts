@@ -16,10 +16,27 @@ export function isSecret(schema: z.core.$ZodType): boolean {
   return 'innerType' in def && isSecret(def.innerType as z.core.$ZodType);
 }
 
+/** Whether it, or anything inside of it, must not be shown. */
+export function holdsSecret(schema: z.core.$ZodType): boolean {
+  if (isSecret(schema)) return true;
+  const { def } = (unwrapSchema(schema) as z.ZodType)._zod;
+  const inner = [
+    ...Object.values(shapeOf(schema) ?? {}),
+    ...(def.type === 'union' ? (def as z.core.$ZodUnionDef).options : []),
+    elementOf(schema) ?? (def.type === 'record' ? (def as z.core.$ZodRecordDef).valueType : undefined),
+  ];
+  return inner.some((each) => each !== undefined && holdsSecret(each));
+}
+
 /** Keys and schemas of an object, undefined for anything else. */
 export function shapeOf(schema: z.core.$ZodType): Record<string, z.core.$ZodType> | undefined {
   const { def } = (unwrapSchema(schema) as z.ZodType)._zod;
   return def.type === 'object' ? (def as z.core.$ZodObjectDef).shape : undefined;
+}
+
+/** The schema of one key; a key such as `constructor` is none, though every object has it. */
+export function fieldOf(shape: Record<string, z.core.$ZodType> | undefined, key: string): z.core.$ZodType | undefined {
+  return shape !== undefined && Object.hasOwn(shape, key) ? shape[key] : undefined;
 }
 
 /** The schema that stands for `value`: of a union, the member of its type; undefined where there is none. */
@@ -53,20 +70,33 @@ export function elementOf(schema: z.core.$ZodType): z.core.$ZodType | undefined 
 export function schemaAt(schema: z.core.$ZodType, value: unknown, path: Path): z.core.$ZodType | undefined {
   const [key, ...rest] = path;
   if (key === undefined) return schema;
-  const inner = typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined;
+  const inner = valueAt(value, [key]);
   const member = memberFor(schema, value) ?? schema;
   const { def } = (unwrapSchema(member) as z.ZodType)._zod;
   const next =
-    shapeOf(member)?.[String(key)] ??
+    fieldOf(shapeOf(member), String(key)) ??
     elementOf(member) ??
     (def.type === 'record' ? (def as z.core.$ZodRecordDef).valueType : undefined);
   return next === undefined ? undefined : schemaAt(next, inner, rest);
 }
 
-/** `notifiers[0].url`. */
+/** What stands at a path of a value. */
+export function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (at, key) =>
+      typeof at === 'object' && at !== null && Object.hasOwn(at, key)
+        ? (at as Record<PropertyKey, unknown>)[key]
+        : undefined,
+    value,
+  );
+}
+
+/** `notifiers[0].url`; of a key that is no name only its begin: `password:hunter2` has a secret behind its colon. */
 export function formatPath(path: Path): string {
   return path.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`;
-    return text === '' ? String(key) : `${text}.${String(key)}`;
+    const name = /^[\w.-]{0,64}/.exec(String(key))?.[0] ?? '';
+    const shown = name === String(key) ? name : `${name}…`;
+    return text === '' ? shown : `${text}.${shown}`;
   }, '');
 }

@@ -47,6 +47,9 @@ describe('what is made from the schema', () => {
     expect(isValid('notifiers: [{type: slack}]')).toBe(false);
     expect(isValid('notifiers: [{type: slack, url: "https://x.org", colour: red}]')).toBe(false);
     expect(isValid('redis: {password_file: /run/secrets/redis}')).toBe(true);
+    expect(isValid('redis: {password: pa55, password_file: /run/secrets/redis}')).toBe(false);
+    expect(isValid('notifiers: [{type: slack, url: "https://x.org", url_file: /run/secrets/slack}]')).toBe(false);
+    expect(isValid('notifiers: [{type: webhook, url: "https://x.org", secret_file: /run/secrets/key}]')).toBe(true);
   });
 
   it('the version is that of the package', () => {

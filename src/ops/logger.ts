@@ -1,5 +1,6 @@
-import { destination as fileDestination, type Logger as PinoLogger, pino, stdSerializers } from 'pino';
+import { destination as fileDestination, type Logger as PinoLogger, pino } from 'pino';
 import type { Logger } from '../core/logger.ts';
+import { describeError } from './error-text.ts';
 
 export interface LoggerOptions {
   level: 'debug' | 'info' | 'warn' | 'error';
@@ -16,7 +17,8 @@ export async function createLogger({ level, format, stream = process.stderr }: L
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { err: stdSerializers.errWithCause },
+    // Errors are described already when they get here.
+    serializers: { err: (text: unknown) => text },
   };
   if (!isPretty) {
     const target = stream === process.stderr ? fileDestination({ fd: 2, sync: true }) : stream;
@@ -40,10 +42,18 @@ export async function createLogger({ level, format, stream = process.stderr }: L
 /** Our loggers pass on to pino; fields come first, the message is constant text. */
 function wrap(inner: PinoLogger): Logger {
   return {
-    debug: (fields, message) => inner.debug(fields, message),
-    info: (fields, message) => inner.info(fields, message),
-    warn: (fields, message) => inner.warn(fields, message),
-    error: (fields, message) => inner.error(fields, message),
-    child: (fields) => wrap(inner.child(fields)),
+    debug: (fields, message) => inner.debug(withErrorTexts(fields), message),
+    info: (fields, message) => inner.info(withErrorTexts(fields), message),
+    warn: (fields, message) => inner.warn(withErrorTexts(fields), message),
+    error: (fields, message) => inner.error(withErrorTexts(fields), message),
+    child: (fields) => wrap(inner.child(withErrorTexts(fields))),
   };
+}
+
+/** Errors under any name are described here: pino would print whatever hangs on them. */
+function withErrorTexts(fields: Record<string, unknown>): Record<string, unknown> {
+  if (!Object.values(fields).some((value) => value instanceof Error)) return fields;
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? describeError(value) : value]),
+  );
 }

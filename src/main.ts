@@ -17,13 +17,24 @@ if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
   };
   process.on('SIGINT', () => onSignal('SIGINT'));
   process.on('SIGTERM', () => onSignal('SIGTERM'));
-  process.exitCode = await runCli(process.argv.slice(2), {
+  // A reader that has gone, as `head` does, ends it without a word.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && !stop.signal.aborted) {
+      process.stderr.write(`cowbell: standard output cannot be written to: ${error.message}\n`);
+    }
+    process.exitCode ||= 1;
+    stop.abort();
+  });
+  // Where standard error cannot be written to there is nobody to tell.
+  process.stderr.on('error', () => {});
+  const exitCode = await runCli(process.argv.slice(2), {
     env: process.env,
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
     signal: stop.signal,
   });
+  if (exitCode !== 0) process.exitCode = exitCode;
 }
 
 export {};

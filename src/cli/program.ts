@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
-import { ConfigError, messageOf, PermanentError } from '../core/errors.ts';
+import { ConfigError, messageOf, PermanentError, TransientError } from '../core/errors.ts';
+import { hideAddresses } from '../ops/error-text.ts';
 import { VERSION } from '../version.ts';
 import { addBans } from './bans.ts';
 import { addCheck } from './check.ts';
@@ -63,10 +64,11 @@ function reportFailure(error: unknown, { stderr }: CliContext): number {
     stderr.write(`${error.message}\n`);
     return error.exitCode;
   }
-  if (error instanceof PermanentError) stderr.write(`cowbell: ${messageOf(error)}\n`);
-  else
-    stderr.write(
-      `cowbell: an unexpected failure: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`,
-    );
+  if (error instanceof PermanentError || error instanceof TransientError) {
+    stderr.write(`cowbell: ${hideAddresses(messageOf(error))}\n`);
+    return 1;
+  }
+  const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  stderr.write(`cowbell: an unexpected failure: ${hideAddresses(trace)}\n`);
   return 1;
 }

@@ -12,9 +12,11 @@ const ECHO_MS = 15_000;
  * Why a ban is over that nobody is known to have lifted. A ban of unknown length is taken to have run its course: that
  * is how nearly all of them end, and its log line is the same.
  */
-export function decideEnd(ban: Pick<BanRecord, 'until' | 'permanent'>, at: number): EndReason {
+export function decideEnd(ban: Pick<BanRecord, 'jail' | 'until' | 'permanent'>, at: number): EndReason {
   if (ban.permanent) return 'lifted';
-  return ban.until === undefined || at >= ban.until - PURGE_TICK_MS ? 'expired' : 'lifted';
+  // Only netfilter looks at its bans from time to time; elsewhere clocks and roundings are all that differs.
+  const toleranceMs = ban.jail === 'netfilter' ? PURGE_TICK_MS : 2_000;
+  return ban.until === undefined || at >= ban.until - toleranceMs ? 'expired' : 'lifted';
 }
 
 /**
@@ -31,13 +33,26 @@ export function isCredible(until: number | undefined, now: number): boolean {
  */
 export function isEcho(ended: BanRecord | undefined, until: number | undefined, now: number): boolean {
   if (ended?.endedAt === undefined || now - ended.endedAt > ECHO_MS) return false;
-  if (until === undefined || ended.until === undefined) return until === ended.until;
-  return Math.abs(until - ended.until) < 1_000;
+  return isSameEnd(until, ended.until);
+}
+
+/** Whether two ends are the same one, read at different times. */
+export function isSameEnd(a: number | undefined, b: number | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return Math.abs(a - b) < 1_000;
 }
 
 /** The end that a log line's rounded length gives; a length of 0 minutes says only that it is less than one. */
 export function untilFromMinutes(at: number, minutes: number | undefined): number | undefined {
-  return minutes === undefined || minutes <= 0 ? undefined : at + minutes * 60_000;
+  return minutes === undefined || minutes <= 0 ? undefined : boundUntil(at + minutes * 60_000);
+}
+
+/** The last moment that RFC 3339 can write. */
+const LAST_MS = Date.UTC(9999, 11, 31);
+
+/** An end beyond all time is no end: whoever wrote it, it must be possible to store and to tell. */
+export function boundUntil(until: number | undefined): number | undefined {
+  return until === undefined || until <= LAST_MS ? until : Number.POSITIVE_INFINITY;
 }
 
 /**

@@ -3,7 +3,7 @@ import { type Clock, toRfc3339 } from '../core/clock.ts';
 import type { BanEvent, EndReason } from '../core/event.ts';
 import type { BanRecord } from '../ledger/bans.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { EXTENSION_MS } from './ban-rules.ts';
+import { boundUntil, EXTENSION_MS } from './ban-rules.ts';
 import { describeBan } from './describe.ts';
 
 /** Networks that one message lists. */
@@ -44,7 +44,8 @@ export class Episodes {
   }
 
   /** The end of a standing ban is known, or has moved. */
-  setUntil(ban: BanRecord, until: number | undefined): void {
+  setUntil(ban: BanRecord, end: number | undefined): void {
+    const until = boundUntil(end);
     if (until === undefined) return;
     ban.permanent = until === Number.POSITIVE_INFINITY;
     ban.until = ban.permanent ? undefined : until;

@@ -1,7 +1,8 @@
 import type { Banned, Cleared, Observation, Unbanned } from '../core/observation.ts';
 import type { BanRecord } from '../ledger/bans.ts';
-import { decideEnd, mayBeOver, untilFromMinutes } from './ban-rules.ts';
+import { boundUntil, decideEnd, untilFromMinutes } from './ban-rules.ts';
 import type { Folding } from './folding.ts';
+import { isClearing, noteClear, settleLeaving } from './leaving.ts';
 
 /**
  * What a log says. Where a witness can look at the server's own state, a log line is only a hint: it makes cowbell look,
@@ -18,11 +19,14 @@ export function foldLog(fold: Folding, observation: Observation): void {
     case 'auth-failed':
       return fold.ledger.evidence.add(observation);
     case 'denylisted':
+      // The state tells of it within a second, and only of what is so.
+      if (fold.isWitnessReady('netfilter')) return;
       if (fold.ledger.denylist.add(observation.network, observation.at) && !fold.isBeforeFirstStart(observation.at)) {
         fold.episodes.denylist('denylist.added', observation.network, fold.source, observation.at);
       }
       return;
     case 'undenylisted':
+      if (fold.isWitnessReady('netfilter')) return fold.noteRemoval(observation.network);
       if (fold.ledger.denylist.remove(observation.network)) {
         fold.episodes.denylist('denylist.removed', observation.network, fold.source, observation.at);
       }
@@ -35,8 +39,11 @@ export function foldLog(fold: Folding, observation: Observation): void {
 }
 
 function foldBanned(fold: Folding, seen: Banned): void {
-  const until = seen.until ?? untilFromMinutes(seen.at, seen.minutes);
-  const known = fold.ledger.bans.standing(seen.jail, seen.network);
+  const until = boundUntil(seen.until) ?? untilFromMinutes(seen.at, seen.minutes);
+  const standing = fold.ledger.bans.standing(seen.jail, seen.network);
+  // One that was about to be over is over: this is another.
+  if (standing?.leaving) settleLeaving(fold, standing.jail);
+  const known = standing?.leaving ? undefined : standing;
   if (known !== undefined) return foldRepeat(fold, known, seen, until);
   const ban = fold.ledger.bans.add({
     jail: seen.jail,
@@ -73,6 +80,8 @@ function foldUnbanned(fold: Folding, seen: Unbanned): void {
   // `Unbanning` is also printed for networks that were never banned.
   if (ban === undefined || seen.at < ban.startedAt) return;
   if (!fold.hasWitness(seen.jail)) return fold.episodes.end(ban, seen.at, decideEnd(ban, seen.at));
+  // While netfilter drops all, it names each of them.
+  if (isClearing(fold, ban, seen.at)) return;
   if (ban.leaving) return fold.episodes.end(ban, ban.endedAt ?? seen.at, 'lifted');
   if (ban.state === 'open') {
     fold.noteUnban(ban);
@@ -88,15 +97,12 @@ function foldUnbanned(fold: Folding, seen: Unbanned): void {
 const CLEAR_REACH_MS = 5_000;
 
 function foldCleared(fold: Folding, seen: Cleared): void {
+  // Anyone may have written the line; that the bans are gone is for the state to show.
+  if (fold.isWitnessReady(seen.jail)) return noteClear(fold, seen.jail, seen.at, seen.reason);
   const gone: BanRecord[] = [];
   for (const ban of fold.ledger.bans.allStanding(seen.jail)) {
     if (ban.startedAt > seen.at || (ban.confirmed && ban.seenAt > seen.at + CLEAR_REACH_MS)) continue;
     if (ban.state === 'suspected') {
-      const isCredible = ban.confirmed || ban.late || mayBeOver(ban, fold.now) || !fold.isWitnessReady(seen.jail);
-      if (!isCredible) {
-        fold.ledger.bans.remove(ban.id);
-        continue;
-      }
       fold.episodes.start(ban);
     }
     gone.push(ban);

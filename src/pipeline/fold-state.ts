@@ -2,8 +2,9 @@ import type { Network } from '../core/network.ts';
 import type { Observation } from '../core/observation.ts';
 import type { Snapshot } from '../core/watcher.ts';
 import type { BanOutline, BanRecord } from '../ledger/bans.ts';
-import { decideEnd, isCredible, isEcho, mayBeOver } from './ban-rules.ts';
+import { decideEnd, isCredible, isEcho, isSameEnd, mayBeOver } from './ban-rules.ts';
 import type { Folding } from './folding.ts';
+import { leave, noteClear, settleLeaving } from './leaving.ts';
 
 /** What the server's own state says of one network: it stands. */
 export function foldState(fold: Folding, observation: Observation): void {
@@ -33,7 +34,7 @@ export function foldSnapshot(fold: Folding, snapshot: Snapshot): void {
   for (const jail of snapshot.jails) {
     for (const outline of outlines.get(jail)?.values() ?? []) {
       // What was learned after this state was read is newer than it.
-      if (listed.has(outline.id) || outline.seenAt > snapshot.at) continue;
+      if (listed.has(outline.id) || isNewer(outline, snapshot, fold)) continue;
       const ban = fold.ledger.bans.byId(outline.id);
       const isHint = ban?.state === 'suspected' && !ban.confirmed;
       if (ban !== undefined && ban.state !== 'ended' && !isHint && !ban.leaving) vanished.push(ban);
@@ -51,6 +52,11 @@ function jailsOf({ jails, bans }: Snapshot): Set<string> {
   return new Set([...jails, ...bans.map(({ jail }) => jail)]);
 }
 
+/** A clock that was set back makes everything look newer: what lies ahead of now does not count. */
+function isNewer({ seenAt }: BanOutline, { at }: Snapshot, { now }: Folding): boolean {
+  return seenAt > at && seenAt <= now;
+}
+
 function isAsTold(outline: BanOutline, until: number | undefined): boolean {
   if (!outline.isSettled) return false;
   return until === Number.POSITIVE_INFINITY ? outline.permanent === 1 : outline.until === (until ?? null);
@@ -63,11 +69,15 @@ function foldStanding(
   until: number | undefined,
   { isFirst }: { isFirst: boolean },
 ): BanRecord | undefined {
-  const known = fold.ledger.bans.standing(jail, network);
+  const standing = fold.ledger.bans.standing(jail, network);
+  const isAnother = standing?.leaving === true && !isSameEnd(standing.until, until);
+  if (isAnother) settleLeaving(fold, jail);
+  const known = isAnother ? undefined : standing;
   const isKnownToBeConfirmed = known?.confirmed === true;
   const ban = known ?? newStanding(fold, jail, network, until, isFirst);
   if (ban === undefined) return undefined;
   ban.confirmed = true;
+  fold.forgetUnban(ban);
   ban.seenAt = fold.now;
   if (ban.leaving) {
     ban.leaving = false;
@@ -128,22 +138,10 @@ function foldVanished(fold: Folding, vanished: readonly BanRecord[], snapshot: S
     if (decideEnd(ban, snapshot.at) === 'expired') fold.episodes.end(ban, snapshot.at, 'expired');
     else early.push(ban);
   }
-  const byJail = Map.groupBy(early, (ban) => ban.jail);
-  for (const [jail, bans] of byJail) {
-    if (snapshot.cleared !== undefined) fold.episodes.clear(jail, bans, snapshot.at, snapshot.cleared);
-    else for (const ban of bans) leave(fold, ban, snapshot.at);
+  if (snapshot.cleared !== undefined) {
+    for (const jail of new Set(early.map((ban) => ban.jail))) noteClear(fold, jail, snapshot.at, snapshot.cleared);
   }
-}
-
-/** It is gone. Before its time, a person lifted it or netfilter dropped everything: which one shows within seconds. */
-function leave(fold: Folding, ban: BanRecord, at: number): void {
-  if (ban.leaving) return;
-  if (decideEnd(ban, at) === 'expired') return fold.episodes.end(ban, at, 'expired');
-  if (fold.isUnbanNoted(ban)) return fold.episodes.end(ban, at, 'lifted');
-  ban.leaving = true;
-  ban.endedAt = at;
-  fold.settle(ban);
-  fold.ledger.bans.save(ban);
+  for (const ban of early) leave(fold, ban, snapshot.at);
 }
 
 /** Returns how many were found on the very first look: those are adopted, not told. */
@@ -154,6 +152,12 @@ function foldDenylist(fold: Folding, networks: readonly Network[], at: number, i
     if (isFirst) adopted++;
     else fold.episodes.denylist('denylist.added', network, fold.source, at);
   }
-  fold.ledger.denylist.markMissing(new Set(networks), at);
+  const present = new Set(networks);
+  fold.ledger.denylist.markMissing(present, at);
+  for (const network of fold.takeRemovals()) {
+    // The log has said so, and now it is so.
+    if (present.has(network) || !fold.ledger.denylist.remove(network)) continue;
+    fold.episodes.denylist('denylist.removed', network, fold.source, at);
+  }
   return adopted;
 }

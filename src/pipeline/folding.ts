@@ -35,6 +35,12 @@ export interface Folding {
   /** A log line says that it is lifted. */
   noteUnban(ban: BanRecord): void;
   isUnbanNoted(ban: BanRecord): boolean;
+  /** The state has it still: whoever wrote the line, it was not so. */
+  forgetUnban(ban: BanRecord): void;
+  /** A log line says that the network is no longer denylisted. */
+  noteRemoval(network: Network): void;
+  /** Networks of which that was said since the last time; each is given once. */
+  takeRemovals(): Network[];
   /** The server's state says that the log's word is not so. */
   refute(ban: BanRecord): void;
 }

@@ -1,6 +1,9 @@
 import type { Clock } from '../core/clock.ts';
+import { TransientError } from '../core/errors.ts';
 import type { BanEvent } from '../core/event.ts';
 import type { Logger } from '../core/logger.ts';
+import type { Network } from '../core/network.ts';
+import type { Observation } from '../core/observation.ts';
 import type { Batch, Watcher, Witness } from '../core/watcher.ts';
 import type { BanRecord } from '../ledger/bans.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -9,6 +12,7 @@ import { type EpisodeSettings, Episodes } from './episodes.ts';
 import { foldLog } from './fold-log.ts';
 import { foldSnapshot, foldState } from './fold-state.ts';
 import type { Folding, Look } from './folding.ts';
+import { settleLeaving } from './leaving.ts';
 
 /** How long a ban that only the state knows waits for its log lines, and one that vanished early for its reason. */
 const SETTLE_MS = 2_000;
@@ -44,6 +48,7 @@ export class Recorder {
   readonly #episodes: Episodes;
   readonly #caughtUp = new Set<string>();
   readonly #notedUnbans = new Set<string>();
+  readonly #notedRemovals = new Set<Network>();
   readonly #firstStartedAt: number;
   #owed = new Set<string>();
   #looks: Look[] = [];
@@ -65,11 +70,24 @@ export class Recorder {
     this.#commit(() => {
       const folding = this.#folding(watcher.name);
       const fold = watcher.authority === 'log' ? foldLog : foldState;
-      for (const observation of observations) fold(folding, observation);
+      for (const observation of observations) this.#foldOne(fold, folding, observation);
       if (snapshot !== undefined) foldSnapshot(folding, snapshot);
       if (cursor !== undefined) this.#options.ledger.saveCursor(watcher.name, cursor);
     });
     if (snapshot !== undefined) this.#caughtUp.add(watcher.name);
+  }
+
+  /** An observation that cannot be folded is a bug, and is passed over: the log behind it is worth more. */
+  #foldOne(fold: typeof foldLog, folding: Folding, observation: Observation): void {
+    try {
+      fold(folding, observation);
+    } catch (error) {
+      if (error instanceof TransientError || (error instanceof Error && 'errcode' in error)) throw error;
+      this.#options.logger.error(
+        { err: error, kind: observation.kind, source: folding.source },
+        'an observation could not be recorded; this is a bug',
+      );
+    }
   }
 
   /** Publishes an event that no observation gave, together with what else is to be written. */
@@ -95,7 +113,11 @@ export class Recorder {
     const now = clock.now();
     this.#commit(() => {
       const folding = this.#folding('cowbell');
-      for (const ban of ledger.bans.due(now)) this.#decideDue(folding, ban);
+      for (const { id } of ledger.bans.due(now)) {
+        // One decision may settle others.
+        const ban = ledger.bans.byId(id);
+        if (ban?.dueAt !== undefined) this.#decideDue(folding, ban);
+      }
       for (const network of ledger.denylist.missingSince(now - DENYLIST_GRACE_MS)) {
         ledger.denylist.remove(network);
         this.#episodes.denylist('denylist.removed', network, 'redis', now);
@@ -106,7 +128,7 @@ export class Recorder {
   #decideDue(folding: Folding, ban: BanRecord): void {
     const { now } = folding;
     if (ban.state === 'open') {
-      if (ban.leaving) return this.#episodes.end(ban, ban.endedAt ?? now, 'lifted');
+      if (ban.leaving) return settleLeaving(folding, ban.jail);
       // Its unban line never came: the container is gone, or its log was cut.
       return this.#episodes.end(ban, ban.until ?? now, decideEnd(ban, now));
     }
@@ -169,6 +191,15 @@ export class Recorder {
         this.#notedUnbans.add(ban.id);
       },
       isUnbanNoted: (ban) => this.#notedUnbans.has(ban.id),
+      forgetUnban: (ban) => void this.#notedUnbans.delete(ban.id),
+      noteRemoval: (network) => {
+        if (this.#notedRemovals.size < NOTED_UNBANS) this.#notedRemovals.add(network);
+      },
+      takeRemovals: () => {
+        const removals = [...this.#notedRemovals];
+        this.#notedRemovals.clear();
+        return removals;
+      },
       refute: (ban) => {
         ledger.bans.remove(ban.id);
         logger.warn(

@@ -215,6 +215,8 @@ describe('the end of a ban', () => {
     h.at(60);
     h.snapshot({}, { cleared: 'netfilter restarted' });
     h.log(h.cleared(59.9));
+    h.at(62);
+    h.tick();
     expect(h.told()).toEqual(['bans.cleared 2']);
   });
 
@@ -224,7 +226,30 @@ describe('the end of a ban', () => {
     h.log(h.cleared(60));
     h.snapshot({ [A]: h.until(1800), [B]: h.until(1800) });
     h.snapshot({});
+    h.at(62);
+    h.tick();
+    h.snapshot({});
     expect(h.told()).toEqual(['bans.cleared 2']);
+  });
+
+  it('is not told when only a line says so and the state has them still', () => {
+    const h = banned(A, B);
+    h.at(60);
+    h.log(h.cleared(60), h.unbanned(A, 60));
+    h.snapshot({ [A]: h.until(1800), [B]: h.until(1800) });
+    h.at(90);
+    h.tick();
+    h.snapshot({ [A]: h.until(1800), [B]: h.until(1800) });
+    expect(h.told()).toEqual([]);
+  });
+
+  it('is seen though the clock was set back', () => {
+    const h = banned(A);
+    h.at(-3_600);
+    h.snapshot({});
+    h.at(-3_590);
+    h.tick();
+    expect(h.told()).toEqual([`ban.ended ${A} lifted`]);
   });
 
   it('is followed by a new ban when the network is banned again', () => {
@@ -358,6 +383,37 @@ describe('the denylist', () => {
     h.at(110);
     h.tick();
     expect(h.told()).toEqual(['denylist.added 45.9.20.0/24', 'denylist.removed 45.9.20.0/24']);
+  });
+});
+
+describe('lines that nobody could mean', () => {
+  it('a ban beyond all time has no end, and stops nothing', () => {
+    for (const withRedis of [true, false]) {
+      const h = running({ withRedis });
+      h.log(h.banned(A, 1, { minutes: 999_999_999_999 }), h.banned(B, 2));
+      if (withRedis) h.snapshot({ [A]: Number.MAX_SAFE_INTEGER, [B]: h.until(1_802) });
+      expect(h.told()).toEqual([`ban.started ${A}`, `ban.started ${B}`]);
+      expect(h.bans()[0]).toMatchObject({ permanent: true });
+      h.log(h.unbanned(A, 60), h.cleared(70));
+      h.at(90);
+      h.tick();
+      expect(h.ledger.bans.recent(9)).toHaveLength(2);
+    }
+  });
+
+  it('denylist lines are told when Redis has them, not before', () => {
+    const h = running();
+    const network = net('8.8.0.0/16');
+    h.log({ kind: 'denylisted', network, at: T0 + 1_000 });
+    h.snapshot({}, { denylist: [] });
+    expect(h.told()).toEqual([]);
+    h.snapshot({}, { denylist: [network] });
+    h.log({ kind: 'undenylisted', network, at: T0 + 9_000 });
+    h.snapshot({}, { denylist: [network] });
+    expect(h.told()).toEqual(['denylist.added 8.8.0.0/16']);
+    h.log({ kind: 'undenylisted', network, at: T0 + 10_000 });
+    h.snapshot({}, { denylist: [] });
+    expect(h.told()).toEqual(['denylist.added 8.8.0.0/16', 'denylist.removed 8.8.0.0/16']);
   });
 });
 

@@ -10,5 +10,7 @@ export async function openConfiguredLedger(
   const { loadConfig } = await import('../config/load.ts');
   const { openLedger } = await import('../ledger/ledger.ts');
   const { state, host } = loadConfig({ file, env: context.env });
+  // To settle what is owed, a ledger must be there; a typo makes no new one.
+  openLedger(state, Date.now, { readOnly: true }).close();
   return { ledger: openLedger(state, Date.now, options), host };
 }

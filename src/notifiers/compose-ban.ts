@@ -12,7 +12,7 @@ const LISTED = 5;
 
 const END_WORDS = {
   expired: 'expired',
-  lifted: 'was lifted by a person',
+  lifted: 'was lifted',
   'lifted-by-cowbell': 'was lifted by cowbell',
   cleared: 'was dropped by a restart of netfilter',
 } as const;
@@ -52,7 +52,9 @@ export function lengthOf(ban: Ban): string | undefined {
   if (ban.permanent) return 'good';
   if (ban.until === undefined) return undefined;
   const ms = Date.parse(ban.until) - Date.parse(ban.started_at);
-  return ms > 0 ? formatDuration(ms) : undefined;
+  // A ban that was found by looking began up to a second before it was seen.
+  const missing = (60_000 - (ms % 60_000)) % 60_000;
+  return ms > 0 ? formatDuration(missing <= 1_500 ? ms + missing : ms) : undefined;
 }
 
 function titleOf({ type, ban }: BanTold): Line {

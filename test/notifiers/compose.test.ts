@@ -104,7 +104,7 @@ describe('a ban', () => {
 
   test.each<[Ban['end_reason'], string]>([
     ['expired', 'Ban of 203.0.113.7 expired after 10 min'],
-    ['lifted', 'Ban of 203.0.113.7 was lifted by a person after 10 min'],
+    ['lifted', 'Ban of 203.0.113.7 was lifted after 10 min'],
     ['lifted-by-cowbell', 'Ban of 203.0.113.7 was lifted by cowbell after 10 min'],
     ['cleared', 'Ban of 203.0.113.7 was dropped by a restart of netfilter after 10 min'],
   ])('that %s says so', (end_reason, expected) => {

@@ -1,11 +1,12 @@
 import { statSync } from 'node:fs';
 import { ConfigError, type ConfigIssue, messageOf } from '../core/errors.ts';
 import { safeText } from '../core/text.ts';
+import { watcherDefinitions } from '../watchers/registry.ts';
 import { completeFromEnvironment, expandVariables, type Origins, readSecretFiles } from './expand.ts';
 import { explainIssues, type Finding, placeOf } from './issues.ts';
 import { readText } from './read-text.ts';
 import { type Config, ConfigSchema, type NotifierConfig, type WatcherConfig } from './schema.ts';
-import { formatPath } from './walk.ts';
+import { formatPath, valueAt } from './walk.ts';
 import { type Locate, readYaml } from './yaml.ts';
 
 const LARGEST_FILE = 1_048_576;
@@ -61,6 +62,7 @@ export function parseConfig(text: string, { env, file }: { env: Environment; fil
     );
   }
   const named = nameAll(filled, findings);
+  findRedisReaders(filled, findings);
   if (findings.length > 0 || !parsed.success) {
     throw new ConfigError(findings.map((each) => toIssue(each, file, { locate, origins })).sort(byPlace));
   }
@@ -96,11 +98,9 @@ function byPlace(a: ConfigIssue, b: ConfigIssue): number {
 /** Names default to the type, and are told apart. */
 function nameAll(input: unknown, findings: Finding[]): { watchers: string[]; notifiers: string[] } {
   const namesOf = (key: 'watchers' | 'notifiers') => {
-    const entries = typeof input === 'object' && input !== null ? (input as Record<string, unknown>)[key] : undefined;
-    if (!Array.isArray(entries)) return [];
     const seen = new Set<string>();
-    return entries.map((entry, index) => {
-      const name = String(entry?.name ?? entry?.type ?? '');
+    return entriesOf(input, key).map((entry, index) => {
+      const name = String(valueAt(entry, ['name']) ?? valueAt(entry, ['type']) ?? '');
       if (name !== '' && seen.has(name)) {
         findings.push({
           path: [key, index, 'name'],
@@ -112,4 +112,23 @@ function nameAll(input: unknown, findings: Finding[]): { watchers: string[]; not
     });
   };
   return { watchers: namesOf('watchers'), notifiers: namesOf('notifiers') };
+}
+
+/** A watcher that reads Redis is of no use where nobody says which. */
+function findRedisReaders(input: unknown, findings: Finding[]): void {
+  if (valueAt(input, ['redis']) !== undefined) return;
+  const readers = new Set<unknown>(watcherDefinitions.filter(({ reads }) => reads === 'redis').map(({ type }) => type));
+  for (const [index, entry] of entriesOf(input, 'watchers').entries()) {
+    const type = valueAt(entry, ['type']);
+    if (!readers.has(type)) continue;
+    findings.push({
+      path: ['watchers', index, 'type'],
+      message: `"${type}" needs \`redis\` in the configuration, or REDISPASS in the environment`,
+    });
+  }
+}
+
+function entriesOf(input: unknown, key: 'watchers' | 'notifiers'): readonly unknown[] {
+  const entries = valueAt(input, [key]);
+  return Array.isArray(entries) ? entries : [];
 }

@@ -102,6 +102,7 @@ describe('mistakes', () => {
     url: https://example.org
     methd: PUT
   - type: discord
+redis: {}
 watchers:
   - type: redis
     poll_interval_ms: fast
@@ -114,11 +115,11 @@ colour: red
       'cowbell.yaml:2:11: notifiers[0].type: expected one of slack, discord, webhook, console, not "slak"; did you mean "slack"?',
       'cowbell.yaml:6:5: notifiers[1].methd: is not known here; did you mean "method"?',
       'cowbell.yaml:7:5: notifiers[2].url: is missing: expected a string',
-      'cowbell.yaml:10:23: watchers[0].poll_interval_ms: expected a number, not "fast"',
-      'cowbell.yaml:11:5: watchers[1]: expected a mapping, not "nonsense"',
-      'cowbell.yaml:12:14: log.level: expected one of debug, info, warn, error, not "loud"',
-      'cowbell.yaml:13:9: docker: expected a mapping, not "/var/run/docker.sock"',
-      expect.stringMatching(/^cowbell\.yaml:14:1: colour: is not known here; known are host, state, docker/),
+      'cowbell.yaml:11:23: watchers[0].poll_interval_ms: expected a number, not "fast"',
+      'cowbell.yaml:12:5: watchers[1]: expected a mapping, not "nonsense"',
+      'cowbell.yaml:13:14: log.level: expected one of debug, info, warn, error, not "loud"',
+      'cowbell.yaml:14:9: docker: expected a mapping, not "/var/run/docker.sock"',
+      expect.stringMatching(/^cowbell\.yaml:15:1: colour: is not known here; known are host, state, docker/),
     ]);
   });
 

@@ -107,6 +107,13 @@ describe('what to do about a mistake', () => {
     expect(mistakes(text)).toMatch(expected);
   });
 
+  it('a watcher of Redis needs to know where that is', () => {
+    const text = `${CONSOLE}watchers: [{type: redis}]`;
+    expect(mistakes(text)).toMatch('c.yaml:2:19: watchers[0].type: "redis" needs `redis` in the configuration');
+    expect(mistakes(text, { REDISPASS: 'x' })).toBe('valid');
+    expect(mistakes(`${text}\nredis: {url: "redis://redis"}`)).toBe('valid');
+  });
+
   it('a value from the environment is told by its variable, and has no place in the file', () => {
     const env = {
       COWBELL_SLACK_URL: 'https://example.org/x',

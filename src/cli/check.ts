@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
+import { constants, statSync } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Config, WatcherConfig } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
@@ -46,20 +46,30 @@ class Report {
   }
 }
 
+/** Makes nothing: neither the ledger nor its folder. */
 async function checkState({ state }: Config, report: Report): Promise<void> {
-  const folder = dirname(resolve(state));
   try {
-    await mkdir(folder, { recursive: true });
-    await access(folder, constants.W_OK);
+    const file = resolve(state);
+    const found = statSync(file, { throwIfNoEntry: false });
+    if (found?.isDirectory()) throw new Error(`${state} is a folder; a file is expected`);
+    await access(found === undefined ? nearestFolder(dirname(file)) : dirname(file), constants.W_OK | constants.X_OK);
+    if (found !== undefined) await access(file, constants.R_OK | constants.W_OK);
+    if (found === undefined || found.size === 0) return report.good('state', `${state} will be made`);
     const { openLedger } = await import('../ledger/ledger.ts');
-    const { existsSync } = await import('node:fs');
-    if (!existsSync(state)) return report.good('state', `${state} will be made`);
     const ledger = openLedger(state, Date.now, { readOnly: true });
     report.good('state', `${state}, ${plural(ledger.bans.allStanding().length, 'ban')} standing`);
     ledger.close();
   } catch (error) {
     report.bad('state', error);
   }
+}
+
+/** The folder itself, or the one that it would be made in. */
+function nearestFolder(folder: string): string {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found === undefined) return nearestFolder(dirname(folder));
+  if (!found.isDirectory()) throw new Error(`${folder} is no folder`);
+  return folder;
 }
 
 async function checkRedis({ redis }: Config, report: Report): Promise<void> {

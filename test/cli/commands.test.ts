@@ -252,6 +252,23 @@ describe('ring and check', () => {
     expect(err).toBe('1 problem found\n');
   });
 
+  it('check looks at where the state is to be, and makes nothing', async () => {
+    const folder = tempDir();
+    const file = configIn(folder);
+    const checked = async (state: string) => {
+      writeFileSync(file, readFileSync(file, 'utf8').replace(/^state: .*$/m, `state: ${state}`));
+      return (await cowbell(['check', '-c', file])).out;
+    };
+    expect(await checked(`${folder}/a/b/c.db`)).toMatch(/^ok {4}state: .* will be made$/m);
+    expect(existsSync(join(folder, 'a'))).toBe(false);
+    expect(await checked(folder)).toMatch(/^FAIL {2}state: .* is a folder; a file is expected$/m);
+    expect(await checked(`${file}/a/b.db`)).toMatch(/^FAIL {2}state: .*cowbell\.yaml is no folder$/m);
+    writeFileSync(join(folder, 'other.db'), 'garbage'.repeat(99));
+    expect(await checked(`${folder}/other.db`)).toMatch(/^FAIL {2}state: .* is not a database/m);
+    // Making a folder there never ends; looking at it does.
+    expect(await checked('/proc/nowhere/c.db')).toMatch(/^(ok {4}|FAIL {2})state: /m);
+  });
+
   it('check shows no secret, whatever cannot be reached', async () => {
     const redis = await startRedis();
     onTestFinished(() => redis.close());

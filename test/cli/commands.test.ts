@@ -285,8 +285,11 @@ describe('ring and check', () => {
     }
   });
 
-  it('the example it prints is the file in the checkout', async () => {
+  it('the example and the schemas it prints are the files in the checkout', async () => {
     expect((await cowbell(['example'])).out).toBe(readFileSync(join(ROOT, 'config.example.yaml'), 'utf8'));
-    expect(JSON.parse((await cowbell(['schema', '--events'])).out)).toHaveProperty('$schema');
+    expect((await cowbell(['schema'])).out).toBe(readFileSync(join(ROOT, 'docs/cowbell.schema.json'), 'utf8'));
+    expect((await cowbell(['schema', '--events'])).out).toBe(
+      readFileSync(join(ROOT, 'docs/events.schema.json'), 'utf8'),
+    );
   });
 });

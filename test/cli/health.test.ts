@@ -1,0 +1,39 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { expect, it, onTestFinished } from 'vitest';
+import { runCli } from '../../src/cli/program.ts';
+import { type Readiness, startHealthServer } from '../../src/ops/health-server.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+async function health(listen: string, ...args: string[]) {
+  const file = join(tempDir(), 'cowbell.yaml');
+  writeFileSync(file, `notifiers: [{type: console}]\nhttp: {listen: "${listen}"}\n`);
+  const [stdout, stderr] = [new PassThrough().setEncoding('utf8'), new PassThrough().setEncoding('utf8')];
+  const context = { env: {}, stdin: Readable.from([]), stdout, stderr, signal: new AbortController().signal };
+  const code = await runCli(['health', '-c', file, ...args], context);
+  return { code, out: String(stdout.read() ?? ''), err: String(stderr.read() ?? '') };
+}
+
+it.each(['127.0.0.1', '0.0.0.0'])('asks the daemon that listens on %s', async (host) => {
+  const state: Readiness = { ready: false, sources: [{ name: 'redis', up: false }], lanes: [] };
+  const server = await startHealthServer(`${host}:0`, () => state);
+  onTestFinished(() => server.close());
+  const listen = `${host}:${server.port}`;
+  expect(await health(listen)).toMatchObject({ code: 0, out: '{"status":"alive"}\n', err: '' });
+  expect(await health(listen, '--ready')).toEqual({
+    code: 1,
+    out: `${JSON.stringify(state)}\n`,
+    err: 'not ready: HTTP 503\n',
+  });
+});
+
+it('fails where nobody listens', async () => {
+  const server = await startHealthServer('127.0.0.1:0', () => ({ ready: true, sources: [], lanes: [] }));
+  await server.close();
+  const { code, err } = await health(`127.0.0.1:${server.port}`);
+  expect([code, err]).toEqual([
+    1,
+    expect.stringMatching(/^no answer from http:\/\/127\.0\.0\.1:\d+\/healthz: .*ECONNREFUSED/),
+  ]);
+});

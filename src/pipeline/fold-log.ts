@@ -98,7 +98,14 @@ const CLEAR_REACH_MS = 5_000;
 
 function foldCleared(fold: Folding, seen: Cleared): void {
   // Anyone may have written the line; that the bans are gone is for the state to show.
-  if (fold.isWitnessReady(seen.jail)) return noteClear(fold, seen.jail, seen.at, seen.reason);
+  if (fold.isWitnessReady(seen.jail)) {
+    noteClear(fold, seen.jail, seen.at, seen.reason);
+    for (const ban of fold.ledger.bans.allStanding(seen.jail)) {
+      // At once: a network may be banned anew before the state is next read as a whole.
+      if (ban.state === 'open' && !ban.leaving && ban.startedAt <= seen.at) fold.look(ban, 'unbanned');
+    }
+    return;
+  }
   const gone: BanRecord[] = [];
   for (const ban of fold.ledger.bans.allStanding(seen.jail)) {
     if (ban.startedAt > seen.at || (ban.confirmed && ban.seenAt > seen.at + CLEAR_REACH_MS)) continue;

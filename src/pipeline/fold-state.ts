@@ -4,7 +4,7 @@ import type { Snapshot } from '../core/watcher.ts';
 import type { BanOutline, BanRecord } from '../ledger/bans.ts';
 import { decideEnd, isCredible, isEcho, isSameEnd, mayBeOver } from './ban-rules.ts';
 import type { Folding } from './folding.ts';
-import { leave, noteClear, settleLeaving } from './leaving.ts';
+import { leave, noteClearSeen, settleLeaving } from './leaving.ts';
 
 /** What the server's own state says of one network: it stands. */
 export function foldState(fold: Folding, observation: Observation): void {
@@ -138,9 +138,7 @@ function foldVanished(fold: Folding, vanished: readonly BanRecord[], snapshot: S
     if (decideEnd(ban, snapshot.at) === 'expired') fold.episodes.end(ban, snapshot.at, 'expired');
     else early.push(ban);
   }
-  if (snapshot.cleared !== undefined) {
-    for (const jail of new Set(early.map((ban) => ban.jail))) noteClear(fold, jail, snapshot.at, snapshot.cleared);
-  }
+  if (snapshot.cleared !== undefined) noteClearSeen(fold, early, snapshot.at, snapshot.cleared);
   for (const ban of early) leave(fold, ban, snapshot.at);
 }
 

@@ -11,10 +11,9 @@ type ClearNote = z.infer<typeof ClearNote>;
 
 /** Something says that every ban of the jail was dropped; which ones are gone is for the state to show. */
 export function noteClear(fold: Folding, jail: string, at: number, reason: string | undefined): void {
-  const before = readNote(fold.ledger.meta(`clear:${jail}`));
-  // A stop and the start behind it are one clear.
-  const known = before !== undefined && at - before.at <= CLEAR_REACH_MS ? before.reason : undefined;
-  fold.ledger.setMeta(`clear:${jail}`, JSON.stringify({ at, reason: reason ?? known }));
+  // What an earlier one took, and the state has shown to be gone, is told by itself.
+  settleLeaving(fold, jail, { onlyCleared: true });
+  fold.ledger.setMeta(`clear:${jail}`, JSON.stringify({ at, reason }));
   for (const ban of fold.ledger.bans.allStanding(jail)) {
     // What only the log has told of, and is older, the state will not confirm any more.
     if (ban.state !== 'suspected' || ban.confirmed || ban.startedAt > at) continue;
@@ -22,6 +21,15 @@ export function noteClear(fold: Folding, jail: string, at: number, reason: strin
       fold.episodes.start(ban);
       fold.episodes.end(ban, Math.min(at, ban.until ?? at), decideEnd(ban, at) === 'expired' ? 'expired' : 'cleared');
     }
+  }
+}
+
+/** The state shows that all was dropped; what a log has just said of it says more. */
+export function noteClearSeen(fold: Folding, bans: readonly BanRecord[], at: number, reason: string): void {
+  for (const [jail, gone] of Map.groupBy(bans, (ban) => ban.jail)) {
+    const said = readNote(fold.ledger.meta(`clear:${jail}`));
+    if (gone.every((ban) => isTakenBy(said, ban, at))) continue;
+    fold.ledger.setMeta(`clear:${jail}`, JSON.stringify({ at, reason }));
   }
 }
 
@@ -47,14 +55,14 @@ export function leave(fold: Folding, ban: BanRecord, at: number): void {
 }
 
 /** Tells of the bans of a jail that have left: those that a clear took in one message, the others one by one. */
-export function settleLeaving(fold: Folding, jail: string): void {
+export function settleLeaving(fold: Folding, jail: string, { onlyCleared = false } = {}): void {
   const note = readNote(fold.ledger.meta(`clear:${jail}`));
   const cleared: BanRecord[] = [];
   for (const ban of fold.ledger.bans.allStanding(jail)) {
     if (!ban.leaving) continue;
     const endedAt = ban.endedAt ?? fold.now;
     if (isTakenBy(note, ban, endedAt)) cleared.push(ban);
-    else fold.episodes.end(ban, endedAt, 'lifted');
+    else if (!onlyCleared) fold.episodes.end(ban, endedAt, 'lifted');
   }
   fold.episodes.clear(jail, cleared, note?.at ?? fold.now, note?.reason);
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase } from '../../src/ledger/database.ts';
+import { bansTold } from '../support/chat-counts.ts';
 import { eventually } from '../support/eventually.ts';
 import { type NetfilterStack, startStack } from '../support/netfilter-stack.ts';
 import type { Receiver } from '../support/receivers.ts';
@@ -78,6 +79,8 @@ describe('cowbell killed at random', () => {
       expect([name, new Set(networks).size]).toEqual([name, BANS]);
       expect(ids.length - new Set(ids).size).toBeLessThanOrEqual(KILLS);
       expect(receiver.problems()).toEqual([]);
+      // What the messages themselves say adds up as well.
+      if (name !== 'webhook') expect([name, bansTold(receiver)]).toEqual([name, BANS]);
     }
   });
 });

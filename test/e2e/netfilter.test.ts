@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RecordedState, readCapturedRun, standingIn } from '../support/captured-run.ts';
+import { bansTold } from '../support/chat-counts.ts';
 import { eventually } from '../support/eventually.ts';
 import { type NetfilterStack, startStack } from '../support/netfilter-stack.ts';
 import { shortEvent } from '../support/recorder-harness.ts';
@@ -73,7 +74,24 @@ describe('a netfilter that bans', () => {
       attempts: 10,
       sources: ['netfilter', 'redis'],
     });
-    expect(first?.evidence.length).toBeGreaterThan(0);
+    for (const ban of started) {
+      expect([ban.network, ban.attempts > 0, ban.services.length, ban.evidence.length > 0, ban.confirmed]).toEqual([
+        ban.network,
+        true,
+        1,
+        true,
+        true,
+      ]);
+      // The recording has bans of half an hour, and one of an hour.
+      const minutes = (Date.parse(ban.until ?? '') - Date.parse(ban.started_at)) / 60_000;
+      expect(Math.min(Math.abs(minutes - 30), Math.abs(minutes - 60))).toBeLessThan(1);
+    }
+    // The first message of each chat is about the first ban alone.
+    for (const chat of [stack.slack, stack.discord]) {
+      const body = chat.accepted()[0]?.body ?? '';
+      for (const part of ['185.36.81.23', 'for 30 min', 'smtp', 'info@example.org', 'SASL LOGIN'])
+        expect(body).toContain(part);
+    }
     expect(
       told()
         .filter((event) => event.endsWith(' lifted'))
@@ -85,8 +103,8 @@ describe('a netfilter that bans', () => {
     ]);
 
     await eventually(() => {
-      expect(countInSlack('ban')).toBe(stretches.length);
-      expect(countInDiscord('ban')).toBe(stretches.length);
+      expect(bansTold(stack.slack)).toBe(stretches.length);
+      expect(bansTold(stack.discord)).toBe(stretches.length);
     });
     for (const receiver of [stack.slack, stack.discord, stack.webhook]) {
       expect(receiver.problems()).toEqual([]);
@@ -136,20 +154,3 @@ describe('a netfilter that bans', () => {
     again.disconnect();
   });
 });
-
-/** How many events of one kind the chat messages account for. */
-function countInSlack(what: string): number {
-  return stack.slack.accepted().reduce((sum, { json }) => sum + countIn((json as { text: string }).text, what), 0);
-}
-
-function countInDiscord(what: string): number {
-  return stack.discord.accepted().reduce((sum, { json }) => {
-    return sum + countIn((json as { embeds: { title: string }[] }).embeds[0]?.title ?? '', what);
-  }, 0);
-}
-
-function countIn(title: string, what: string): number {
-  if (/\bBanned\b/.test(title)) return 1;
-  const [, count] = new RegExp(`(?:^|[ ,])([\\d,]+) ${what}s?\\b(?! (?:ended|dropped|extended))`).exec(title) ?? [];
-  return count === undefined ? 0 : Number(count.replaceAll(',', ''));
-}

@@ -57,10 +57,9 @@ it('ends with 0 when it is asked to, and at once when it is asked again', async 
   );
   const stuck = start(['run', '-c', file]);
   await eventually(() => expect(receiver.requests.length).toBeGreaterThan(0));
+  // Two of one kind, sent at once, may arrive as one.
   stuck.child.kill('SIGTERM');
-  await eventually(() => {
-    stuck.child.kill('SIGTERM');
-    expect(stuck.child.exitCode).toBe(143);
-  });
+  stuck.child.kill('SIGINT');
+  expect([130, 143]).toContain(await stuck.ended);
   expect(stuck.told.err).not.toContain('cowbell has stopped');
 });

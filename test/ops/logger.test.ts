@@ -76,7 +76,9 @@ describe('the log', () => {
     const secret = new Secret('hunter2');
     const text = await written({ level: 'debug', format }, (logger) => {
       logger.info({ secret, nested: { list: [secret], map: new Map([['x', secret]]) } }, 'a secret');
-      logger.error({ err: failure(), error: failure() }, 'an error');
+      for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+        logger[level]({ err: failure(), error: failure() }, 'an error');
+      }
       logger.error({ err: invalidUrl() }, 'an address that is none');
       logger.child({ secret, err: failure() }).debug({}, 'a child');
     });

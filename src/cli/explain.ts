@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { messageOf } from '../core/errors.ts';
 import { type AddCommand, CommandFailure } from './command.ts';
 
@@ -16,6 +15,7 @@ export const addExplain: AddCommand = (program, context) => {
     .action(async (file: string, { watcher: type }: { watcher: string }) => {
       const { watcherDefinition, WATCHER_TYPES } = await import('../assemble.ts');
       const { explainLine } = await import('./explain-lines.ts');
+      const { createLineSplitter } = await import('../logs/line-splitter.ts');
       const definition = watcherDefinition(type);
       const { parseLine, lostPrefixes = [] } = definition ?? {};
       if (parseLine === undefined) {
@@ -23,13 +23,22 @@ export const addExplain: AddCommand = (program, context) => {
         throw new CommandFailure(`there is no watcher "${type}" that reads lines; there are ${readers.join(', ')}`);
       }
       const input = file === '-' ? context.stdin : createReadStream(file);
-      const reader = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
       let line = 0;
-      try {
-        for await (const text of reader) {
-          const observation = explainLine({ parseLine, lostPrefixes }, text.slice(0, LONGEST_LINE));
+      const texts: string[] = [];
+      const splitter = createLineSplitter(LONGEST_LINE, (bytes) => texts.push(bytes.toString('utf8')));
+      const explainAll = async () => {
+        for (const text of texts.splice(0)) {
+          const observation = explainLine({ parseLine, lostPrefixes }, text);
           await write(context.stdout, `${JSON.stringify({ line: ++line, observation })}\n`);
         }
+      };
+      try {
+        for await (const chunk of input as AsyncIterable<Buffer | string>) {
+          splitter.push(Buffer.from(chunk));
+          await explainAll();
+        }
+        splitter.end();
+        await explainAll();
       } catch (error) {
         throw new CommandFailure(`${file} cannot be read: ${messageOf(error)}`);
       }

@@ -134,6 +134,12 @@ describe('explain', () => {
     ]);
   });
 
+  it('takes only a line feed for the end of a line', async () => {
+    const input = 'a\rBanning 8.8.8.8/32 for 30 minutes\nb\u2028Banning 8.8.8.8/32 for 30 minutes\r\nlast';
+    const { out } = await cowbell(['explain', '-w', 'netfilter'], { input });
+    expect(out).toBe([1, 2, 3].map((line) => `{"line":${line},"observation":null}\n`).join(''));
+  });
+
   it('says which watchers there are, and that a file is not there', async () => {
     expect((await cowbell(['explain', '--watcher', 'redis'])).err).toContain('there are netfilter, fail2ban');
     expect((await cowbell(['explain', '-w', 'netfilter', '/nowhere'])).err).toMatch(/\/nowhere cannot be read: ENOENT/);

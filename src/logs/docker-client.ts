@@ -19,18 +19,24 @@ export async function createDockerClient(socket: string): Promise<DockerClient> 
 /** How long the engine may take to answer what it knows at once. */
 const ANSWER_MS = 15_000;
 
-/** Bounds a short request in time: an engine that hangs is told, not waited for. */
+/**
+ * Bounds the wait for an answer in time: an engine that hangs is told, not waited for. What the answer goes on to stream
+ * is not bounded; `signal` ends it.
+ */
 export async function askEngine<T>(
   ask: (abortSignal: AbortSignal) => Promise<T>,
   socket: string,
   signal?: AbortSignal,
 ): Promise<T> {
-  const limit = AbortSignal.timeout(ANSWER_MS);
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), ANSWER_MS);
   try {
-    return await ask(signal === undefined ? limit : AbortSignal.any([signal, limit]));
+    return await ask(signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]));
   } catch (cause) {
-    if (!limit.aborted) throw cause;
+    if (!limit.signal.aborted) throw cause;
     throw new TransientError(`the Docker Engine at ${socket} does not answer within ${ANSWER_MS / 1000} s`, { cause });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -44,16 +44,19 @@ export async function* readContainer(
   let stream: LogStream | undefined;
   let cut = 0;
   try {
+    const open = (abortSignal: AbortSignal) =>
+      handle.logs({
+        follow: true,
+        stdout: true,
+        stderr: true,
+        timestamps: true,
+        since: Math.floor(since / 1000),
+        abortSignal,
+      });
+    stream = (await askEngine(open, socket, signal)) as unknown as LogStream;
+    // After the log was opened: of a container that was started in between, the stream stays open, and may be silent.
     const { Config, State } = await askEngine((abortSignal) => handle.inspect({ abortSignal }), socket, signal);
     const isRunning = State.Running && !State.Restarting;
-    stream = (await handle.logs({
-      follow: true,
-      stdout: true,
-      stderr: true,
-      timestamps: true,
-      since: Math.floor(since / 1000),
-      abortSignal: signal,
-    })) as unknown as LogStream;
     stream.socket?.setKeepAlive(true, KEEP_ALIVE_MS);
     if (isRunning) yield { lines: [] };
     const decoder = Config.Tty ? createTerminalDecoder() : createFrameDecoder();

@@ -27,13 +27,13 @@ async function startApi(answer: Answer): Promise<string> {
 }
 
 /** An engine with one container whose log is sent by `sendLog`. */
-function engineWith(sendLog: Answer): Answer {
+function engineWith(sendLog: Answer, isRunning = () => true): Answer {
   const container = { Id: ID, Names: ['/mail-1'], State: 'running', Status: 'Up 2 hours', Created: 1_795_430_000 };
   return (request, response) => {
     const path = request.url?.split('?')[0];
     if (path === '/containers/json') return response.end(JSON.stringify([container]));
     if (path === `/containers/${ID}/json`) {
-      return response.end(JSON.stringify({ Id: ID, Config: { Tty: false }, State: { Running: true } }));
+      return response.end(JSON.stringify({ Id: ID, Config: { Tty: false }, State: { Running: isRunning() } }));
     }
     return sendLog(request, response);
   };
@@ -92,6 +92,21 @@ describe('the Docker API by TCP', () => {
     const socket = await startApi((request) => request.socket.destroy());
     expect(String(await failureAt(socket))).toMatch(/the Docker Engine at tcp:\S+ cannot be reached: ECONNRESET/);
     expect(await failureAt('ftp://nowhere')).toBeInstanceOf(PermanentError);
+  });
+
+  it('whose container is started while its log is opened counts as read, though it prints nothing', async () => {
+    let isRunning = false;
+    const open: Answer = (_, response) => {
+      isRunning = true;
+      response.flushHeaders();
+    };
+    const socket = await startApi(engineWith(open, () => isRunning));
+    const stop = new AbortController();
+    for await (const { lines } of sourceAt(socket).read(undefined, stop.signal)) {
+      expect(lines).toEqual([]);
+      stop.abort();
+    }
+    expect(stop.signal.aborted).toBe(true);
   });
 
   it('whose log is cut off again and again before a line comes is told', async () => {

@@ -3,6 +3,7 @@ import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { messageOf } from './core/errors.ts';
 import type { BanEvent } from './core/event.ts';
+import type { HttpClient } from './core/http.ts';
 import type { Logger } from './core/logger.ts';
 import { Teardown } from './core/teardown.ts';
 import type { Watcher, WatcherTools } from './core/watcher.ts';
@@ -43,14 +44,19 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       ledger.close();
       release();
     });
-    const dispatcher = buildDispatcher(config, ledger, tools, teardown);
+    const http = createHttpClient({ userAgent: `cowbell/${VERSION}` });
+    teardown.push('http', () => http.close());
+    const dispatcher = buildDispatcher(config, ledger, http, tools);
     teardown.push('lanes', () => dispatcher.stop(DRAIN_MS), DRAIN_MS + 1_000);
     const containers = createContainerLogs({ ...config.docker, clock, logger });
     const watcherTools: WatcherTools = {
       clock,
       logger,
+      http,
       containerLog: (selector) => containers.source(selector),
+      exec: containers.exec,
       redis: config.redis,
+      mailcowApi: config.mailcow_api,
     };
     const chosen = await chooseWatchers(config, containers, logger);
     const watchers = chosen.map((each) => buildWatcher(each, watcherTools));
@@ -149,9 +155,7 @@ function openState(config: Config, clock: Clock): { ledger: Ledger; release: () 
   }
 }
 
-function buildDispatcher(config: Config, ledger: Ledger, tools: AppTools, teardown: Teardown): Dispatcher {
-  const http = createHttpClient({ userAgent: `cowbell/${VERSION}` });
-  teardown.push('http', () => http.close());
+function buildDispatcher(config: Config, ledger: Ledger, http: HttpClient, tools: AppTools): Dispatcher {
   const lanes = config.notifiers.map((each) =>
     createLane({
       consumer: each.name,

@@ -17,11 +17,12 @@ export const addExplain: AddCommand = (program, context) => {
       const { explainLine } = await import('./explain-lines.ts');
       const { createLineSplitter } = await import('../logs/line-splitter.ts');
       const definition = watcherDefinition(type);
-      const { parseLine, lostPrefixes = [] } = definition ?? {};
-      if (parseLine === undefined) {
-        const readers = WATCHER_TYPES.filter((each) => watcherDefinition(each)?.parseLine !== undefined);
+      const { createParser, lostPrefixes = [] } = definition ?? {};
+      if (definition === undefined || createParser === undefined) {
+        const readers = WATCHER_TYPES.filter((each) => watcherDefinition(each)?.createParser !== undefined);
         throw new CommandFailure(`there is no watcher "${type}" that reads lines; there are ${readers.join(', ')}`);
       }
+      const parseLine = createParser(definition.options.parse({}));
       const input = file === '-' ? context.stdin : createReadStream(file);
       let line = 0;
       const texts: string[] = [];

@@ -1,3 +1,5 @@
+import { recordText } from '../watchers/redis-record.ts';
+
 /**
  * Log lines as people paste them: what terminals, Docker, Redis and mailcow's UI put around a line is taken off again.
  * This is for `explain` alone; a live watcher takes a line only as its program wrote it.
@@ -49,7 +51,7 @@ function unwrapOnce(text: string): string[] | undefined {
     if (match !== null) return [text.slice(match[0].length)];
   }
   const row = UI_ROW.exec(text);
-  if (row !== null) return [withLevel(row[1], text.slice(row[0].length))];
+  if (row !== null) return [recordText({ priority: row[1], message: text.slice(row[0].length) }) ?? ''];
   return text.startsWith('{') || text.startsWith('"') ? unwrapJson(text) : undefined;
 }
 
@@ -57,14 +59,10 @@ function unwrapJson(text: string): string[] | undefined {
   const value = parseJson(text);
   if (typeof value === 'string') return [value];
   if (typeof value !== 'object' || value === null) return undefined;
-  const { log, message, priority, program } = value as Record<string, unknown>;
+  const { log } = value as Record<string, unknown>;
   if (typeof log === 'string') return [withoutLineEnd(log)];
-  if (typeof message !== 'string') return undefined;
-  const said = withoutLineEnd(message);
-  // syslog-ng writes its records with the program, netfilter without.
-  if (typeof program === 'string' && /^[\w./-]{1,64}$/.test(program))
-    return [`Jan  1 00:00:00 host ${program}[0]: ${said}`];
-  return program === undefined ? [withLevel(priority, said)] : undefined;
+  const said = recordText(value);
+  return said === undefined ? undefined : [said];
 }
 
 function parseJson(text: string): unknown {
@@ -74,12 +72,6 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** netfilter's message with the level it was logged at, as today's log has it; of other levels nothing is known. */
-function withLevel(level: unknown, message: string): string {
-  const known = typeof level === 'string' && /^(?:crit|warn|info)$/.test(level);
-  return known ? `1970-01-01 00:00:00 ${level.toUpperCase()}: ${message}` : '';
 }
 
 function withoutLineEnd(text: string): string {

@@ -11,6 +11,8 @@ const SAMPLES: Record<string, string> = {
   password: `'\${REDISPASS}'`,
   container: 'a-container',
   fail2ban_keys: `'fail2ban:*'`,
+  'mailcow_api.url': 'https://mail.example.org',
+  'mailcow_api.key': `'\${MAILCOW_API_KEY}'`,
   secret: `'\${COWBELL_WEBHOOK_SECRET}'`,
 };
 
@@ -48,7 +50,7 @@ function sectionLines({ key, description, options }: SectionInfo): string[] {
   return [
     ...comment(description, ''),
     `# ${key}:`,
-    ...options.flatMap((option) => optionLines(option, '  ', false)),
+    ...options.flatMap((option) => optionLines(option, '  ', false, key)),
     '',
   ];
 }
@@ -60,7 +62,8 @@ function optionLines(option: OptionInfo, indent: string, isActive: boolean, kind
 }
 
 function sampleOf(key: string, kind: string): string {
-  return key === 'url' ? `'\${COWBELL_${kind.toUpperCase()}_URL}'` : (SAMPLES[key] ?? '');
+  const sample = SAMPLES[`${kind}.${key}`] ?? SAMPLES[key];
+  return key === 'url' && sample === undefined ? `'\${COWBELL_${kind.toUpperCase()}_URL}'` : (sample ?? '');
 }
 
 /** Explanations have two marks: taking one away turns options on, and leaves these as they are. */

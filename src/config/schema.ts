@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { BAN_EVENT_TYPES, type BanEventType, DEFAULT_EVENT_TYPES } from '../core/event.ts';
+import { secretText, secretUrl } from '../core/options.ts';
 import { Secret } from '../core/secret.ts';
 import { notifierDefinitions } from '../notifiers/registry.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
@@ -106,6 +107,13 @@ export const ConfigSchema = z.strictObject({
     })
     .optional()
     .describe('Redis, which knows what is banned. Default: used when REDISPASS is set'),
+  mailcow_api: z
+    .strictObject({
+      url: secretUrl().describe("Address of mailcow's web interface, https://mail.example.org"),
+      key: secretText().describe("A key of mailcow's API; read access is enough for watching"),
+    })
+    .optional()
+    .describe("mailcow's API, for a host on which cowbell can reach neither Docker nor Redis"),
   watchers: z.array(Watcher).min(1).optional().describe('Default: all that are found'),
   notifiers: z.array(Notifier).min(1).describe('Where alerts go; at least one'),
   bans: z

@@ -69,21 +69,47 @@ export interface AuthFailed extends Facts {
   network?: Network;
   /** The line names another address than the one that was counted: the client may have written the one that was. */
   claimed?: boolean;
+  /** SASL mechanism, `PLAIN`. */
+  mechanism?: string;
+  /** The server's name for the connection: several lines about one attempt share it. */
+  session?: string;
+  /** The line is about a whole connection with so many attempts, of which other lines may tell one by one. */
+  attempts?: number;
 }
 
+/** A client was turned away, or failed a test: no ban, and no failed login. */
 export interface Rejected extends Facts {
   kind: 'rejected';
   ip: Ip;
+  service: Service;
+  /** In the server's words, without anything of the client's: `Relay access denied`, `PREGREET`. */
+  reason: string;
+  /** Reply and enhanced status, `450 4.7.1`; a first digit of 4 says that the client may try again. */
+  code?: string;
+  /** The list that the client is on. */
+  dnsbl?: string;
+  /** These four are the client's own words. */
+  sender?: string;
+  recipient?: string;
+  helo?: string;
+  /** Name that the address resolves to; chosen by whoever holds the address. */
+  hostname?: string;
 }
 
+/** Mail that an account sent was held back, because it sends too much. */
 export interface RateLimited extends Facts {
   kind: 'rate-limited';
+  /** The limit that was hit, as it is named: `limit_mailbox`. */
+  limit: string;
+  recipients?: number;
 }
 
+/** A login that succeeded. */
 export interface Authenticated extends Facts {
   kind: 'authenticated';
   ip: Ip;
   account: string;
+  mechanism?: string;
 }
 
 /** One fact from one watcher. */

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Clock } from './clock.ts';
+import type { HttpClient } from './http.ts';
 import type { Logger } from './logger.ts';
 import type { Network } from './network.ts';
 import type { Observation, Statement } from './observation.ts';
@@ -20,6 +21,8 @@ export interface LogLine {
 export interface LogChunk {
   lines: readonly LogLine[];
   cursor?: Cursor;
+  /** Lines in front of these were lost before they could be read: what happened, for a person. */
+  missed?: string;
 }
 
 /**
@@ -91,14 +94,37 @@ export interface Watcher {
   watch(from: Cursor | undefined, signal: AbortSignal): AsyncIterable<Batch>;
 }
 
-/** How a watcher that needs a log or Redis gets at it; built by the composition root from the config. */
+/** How a watcher gets at what it reads; built by the composition root from the config. */
 export interface WatcherTools {
   clock: Clock;
   logger: Logger;
+  http: HttpClient;
   /** The log of the containers of one compose service, or of the one container of that name. */
   containerLog(selector: ContainerSelector): LogSource;
+  /** Runs a program in the newest running container that the selector means. */
+  exec: Exec;
   /** Where Redis is, if the config names it. */
   redis: RedisAddress | undefined;
+  /** Where mailcow's API is, if the config names it. */
+  mailcowApi: MailcowApiAddress | undefined;
+}
+
+/**
+ * Runs `argv` as it is, without a shell. Throws `TransientError` when it cannot be run; any exit code is an answer.
+ * Output is cut at 1 MiB each.
+ */
+export type Exec = (selector: ContainerSelector, argv: readonly string[], signal: AbortSignal) => Promise<ExecResult>;
+
+export interface ExecResult {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface MailcowApiAddress {
+  /** Of the web interface, `https://mail.example.org`, without a path. */
+  url: Secret;
+  key: Secret;
 }
 
 export interface ContainerSelector {
@@ -120,14 +146,18 @@ export interface WatcherDefinition<Options extends z.ZodObject = z.ZodObject> {
   summary: string;
   /** Options of this kind alone; `type`, `name` and `grace_seconds` are common to all. */
   options: Options;
-  /** What it reads, and so what must be there for it to be of use. */
-  reads: 'container' | 'redis';
+  /** What it reads, and so what must be there for it to be of use; where its options have `from`, by default. */
+  reads: 'container' | 'redis' | 'api';
+  /** Runs where the config names no watchers and what it reads is there. */
+  byDefault: boolean;
+  /** List in mailcow's Redis that has the same lines: it can be read in place of the container's log. */
+  list?: string;
   /** Whether it tells of bans of this jail. */
   tellsOf(jail: string): boolean;
   /** Opens nothing: no socket, timer or file. */
   create(name: string, options: z.output<Options>, tools: WatcherTools): Watcher;
-  /** What one line says, for `explain` and `replay`; left out by watchers that read no log. */
-  parseLine?: (text: string) => Statement | undefined;
+  /** What one line says, for `explain` and the forgery corpus; left out by watchers that read no lines. */
+  createParser?: (options: z.output<Options>) => (text: string) => Statement | undefined;
   /** What a pasted line may have lost at its front: `explain` tries the line behind each of these too. */
   lostPrefixes?: readonly string[];
   /** The same watcher over another log source: `replay`. */

@@ -1,9 +1,10 @@
 import type { Clock } from '../core/clock.ts';
 import { TransientError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import type { ContainerSelector, Cursor, LogChunk, LogSource } from '../core/watcher.ts';
+import type { ContainerSelector, Cursor, Exec, LogChunk, LogSource } from '../core/watcher.ts';
 import { type FoundContainer, findContainers, selectorName } from './discovery.ts';
 import { askEngine, createDockerClient, type DockerClient, explainDockerError } from './docker-client.ts';
+import { execIn } from './exec.ts';
 import { LogCursor, resumeAt } from './log-cursor.ts';
 import { type Attachment, readContainer } from './read-container.ts';
 
@@ -29,6 +30,8 @@ export interface ContainerLogs {
   source(selector: ContainerSelector): LogSource;
   /** Containers that a selector means now. Throws when the engine cannot be asked. */
   find(selector: ContainerSelector): Promise<FoundContainer[]>;
+  /** Runs a program in the newest running container that a selector means. */
+  exec: Exec;
   /** Throws with the reason when the engine does not answer, or may not be asked for containers. */
   ping(): Promise<void>;
 }
@@ -40,18 +43,28 @@ export function createContainerLogs(options: ContainerLogOptions): ContainerLogs
     client ??= createDockerClient(socket);
     return client;
   };
-  const explained = async <T>(work: (docker: DockerClient, signal: AbortSignal) => Promise<T>): Promise<T> => {
+  const explained = async <T>(work: (docker: DockerClient) => Promise<T>): Promise<T> => {
     try {
-      const docker = await connect();
-      return await askEngine((signal) => work(docker, signal), socket);
+      return await work(await connect());
     } catch (error) {
       throw explainDockerError(error, socket);
     }
   };
   return {
     source: (selector) => new ContainerLog(selector, options, connect),
-    find: (selector) => explained((docker, signal) => findContainers(docker, selector, project, signal)),
-    ping: async () => void (await explained((docker, abortSignal) => docker.listContainers({ limit: 1, abortSignal }))),
+    find: (selector) =>
+      explained((docker) => askEngine((signal) => findContainers(docker, selector, project, signal), socket)),
+    exec: (selector, argv, signal) =>
+      explained(async (docker) => {
+        const found = await askEngine((limited) => findContainers(docker, selector, project, limited), socket, signal);
+        const running = found.find(({ isRunning }) => isRunning);
+        if (running === undefined) throw explainAbsence(found, selectorName(selector, project));
+        return await execIn(docker, running, argv, socket, signal);
+      }),
+    ping: async () =>
+      void (await explained((docker) =>
+        askEngine((abortSignal) => docker.listContainers({ limit: 1, abortSignal }), socket),
+      )),
   };
 }
 
@@ -91,7 +104,7 @@ class ContainerLog implements LogSource {
         );
         if (next === undefined) {
           awaySince ??= clock.now();
-          if (clock.now() - awaySince >= AWAY_MS) throw this.#away(found);
+          if (clock.now() - awaySince >= AWAY_MS) throw explainAbsence(found, this.name);
           await clock.sleep(REOPEN_MS * 5, signal);
           continue;
         }
@@ -135,14 +148,13 @@ class ContainerLog implements LogSource {
     if (newestAt === undefined) return clock.now() - lookBackMs;
     return Math.max(Math.min(createdAt, newestAt), newestAt - lookBackMs);
   }
+}
 
-  #away(found: readonly FoundContainer[]): TransientError {
-    const [newest] = found;
-    if (newest === undefined) {
-      return new TransientError(`there is no container of ${this.name}: start it, or name another`);
-    }
-    return new TransientError(`the container ${newest.name} does not run: ${newest.status}`);
+function explainAbsence([newest]: readonly FoundContainer[], name: string): TransientError {
+  if (newest === undefined) {
+    return new TransientError(`there is no container of ${name}: start it, or name another`);
   }
+  return new TransientError(`the container ${newest.name} does not run: ${newest.status}`);
 }
 
 /** What to read now: first the rest of a stopped container that was being read, then the newest one that runs. */

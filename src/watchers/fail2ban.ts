@@ -28,6 +28,7 @@ export const fail2banWatcher: WatcherDefinition<typeof Options> = {
   summary: 'The log of a fail2ban container',
   options: Options,
   reads: 'container',
+  byDefault: true,
   tellsOf: (jail) => jail !== 'netfilter',
   create: (name, options, tools) =>
     createFail2banWatcher(
@@ -36,7 +37,7 @@ export const fail2banWatcher: WatcherDefinition<typeof Options> = {
         options.container === undefined ? { service: options.service } : { container: options.container },
       ),
     ),
-  parseLine: parseFail2banLine,
+  createParser: () => parseFail2banLine,
   lostPrefixes: [
     ' ',
     'fail2ban.actions [0]: ',

@@ -43,6 +43,8 @@ export function watchLog({
         reader.endChunk?.();
         const batch: Batch = { observations, read: chunk.lines.length };
         if (chunk.cursor !== undefined) batch.cursor = chunk.cursor;
+        // Told as a source that was down; the next batch says that it is up again.
+        if (chunk.missed !== undefined) batch.health = [{ source: `${name} log`, up: false, reason: chunk.missed }];
         yield batch;
       }
     },

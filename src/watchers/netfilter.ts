@@ -26,6 +26,7 @@ export const netfilterWatcher: WatcherDefinition<typeof Options> = {
   summary: "The log of mailcow's netfilter container",
   options: Options,
   reads: 'container',
+  byDefault: true,
   tellsOf: (jail) => jail === 'netfilter',
   create: (name, options, tools) =>
     createNetfilterWatcher(
@@ -34,7 +35,7 @@ export const netfilterWatcher: WatcherDefinition<typeof Options> = {
         options.container === undefined ? { service: options.service } : { container: options.container },
       ),
     ),
-  parseLine: parseNetfilterLine,
+  createParser: () => parseNetfilterLine,
   createFor: (name, source) => createNetfilterWatcher(name, source),
 };
 

@@ -34,6 +34,7 @@ export const redisWatcher: WatcherDefinition<typeof Options> = {
   summary: 'The state of all bans in Redis; it confirms what the log says',
   options: Options,
   reads: 'redis',
+  byDefault: true,
   tellsOf: () => true,
   create: (name, options, { redis, clock, logger }) => {
     if (redis === undefined) throw new PermanentError(`the watcher ${name} needs \`redis\` in the configuration`);

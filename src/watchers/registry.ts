@@ -6,5 +6,5 @@ import { redisWatcher } from './redis.ts';
 /** Every kind of watcher: config, JSON Schema, example and `explain` follow from this list. */
 export const watcherDefinitions = [netfilterWatcher, fail2banWatcher, redisWatcher] as const satisfies readonly Pick<
   WatcherDefinition,
-  'type' | 'summary' | 'options' | 'reads' | 'tellsOf'
+  'type' | 'summary' | 'options' | 'reads' | 'byDefault' | 'list' | 'tellsOf'
 >[];

@@ -16,6 +16,7 @@ const env = {
   COWBELL_WEBHOOK_URL: 'https://example.org/hook',
   COWBELL_WEBHOOK_SECRET: 's',
   REDISPASS: 'pa55',
+  MAILCOW_API_KEY: 'k3y',
 };
 
 describe('what is made from the schema', () => {

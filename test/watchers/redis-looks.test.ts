@@ -6,6 +6,7 @@ import { net } from '../support/recorder-harness.ts';
 import { createRecordingLogger } from '../support/recording-logger.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { createTestClock, type TestClock } from '../support/test-clock.ts';
+import { watcherTools } from '../support/watcher-tools.ts';
 import { mailcowOf, T0, type Watching, watchRedis } from './redis-rig.ts';
 
 const A = net('185.36.81.23/32');
@@ -181,12 +182,13 @@ describe('a look while Redis is away', () => {
 describe('by the clock of the system', () => {
   it('answers a look and stops when it is told to', async () => {
     await redis.client.hset('F2B_ACTIVE_BANS', A, '1795430000');
-    const tools = { logger: createRecordingLogger(), containerLog: () => ({ name: '', read: async function* () {} }) };
-    const watcher = redisWatcher.create('redis', redisWatcher.options.parse({ poll_interval_ms: 60_000 }), {
-      ...tools,
-      clock: systemClock,
-      redis: redis.address,
-    });
+    const watcher = redisWatcher.create(
+      'redis',
+      redisWatcher.options.parse({ poll_interval_ms: 60_000 }),
+      watcherTools({
+        redis: redis.address,
+      }),
+    );
     const end = new AbortController();
     const kinds: string[] = [];
     for await (const { observations, snapshot } of watcher.watch(undefined, end.signal)) {

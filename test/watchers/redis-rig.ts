@@ -4,6 +4,7 @@ import { eventually } from '../support/eventually.ts';
 import { createRecordingLogger, type RecordingLogger } from '../support/recording-logger.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { createTestClock, type TestClock } from '../support/test-clock.ts';
+import { watcherTools } from '../support/watcher-tools.ts';
 
 export const T0 = 1_795_430_000_000;
 
@@ -39,14 +40,7 @@ export async function watchRedis(
   const logger = createRecordingLogger();
   const watcher =
     given ??
-    redisWatcher.create('redis', redisWatcher.options.parse(options), {
-      clock,
-      logger,
-      redis: address,
-      containerLog: () => {
-        throw new Error('it reads no log');
-      },
-    });
+    redisWatcher.create('redis', redisWatcher.options.parse(options), watcherTools({ clock, logger, redis: address }));
   const batches: Batch[] = [];
   const end = new AbortController();
   let thrown: { error: unknown } | undefined;

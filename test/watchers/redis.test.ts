@@ -5,6 +5,7 @@ import { redisWatcher } from '../../src/watchers/redis.ts';
 import { createRecordingLogger } from '../support/recording-logger.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { createTestClock, type TestClock } from '../support/test-clock.ts';
+import { watcherTools } from '../support/watcher-tools.ts';
 import { mailcowOf, standing, T0, type Watching, watchRedis } from './redis-rig.ts';
 
 let redis: RedisServer;
@@ -265,14 +266,7 @@ describe('why bans are gone', () => {
 });
 
 describe('the definition', () => {
-  const tools = {
-    clock: systemClock,
-    logger: createRecordingLogger(),
-    redis: undefined,
-    containerLog: () => {
-      throw new Error('it reads no log');
-    },
-  };
+  const tools = watcherTools();
 
   it('needs to know where Redis is', () => {
     expect(() => redisWatcher.create('redis', redisWatcher.options.parse({}), tools)).toThrow(PermanentError);

@@ -1,0 +1,123 @@
+import type { Redis } from 'ioredis';
+import { type Clock, toRfc3339 } from '../core/clock.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Cursor, LogChunk, LogLine, LogSource, RedisAddress } from '../core/watcher.ts';
+import { countFresh, formatPlace, type ListPlace, parsePlace, placeAt } from './list-place.ts';
+import { connectRedis, explainRedisError } from './redis-connection.ts';
+import { recordText, recordTime } from './redis-record.ts';
+
+const POLL_MS = 1_000;
+/** How far back reading begins where there is no cursor yet. */
+const LOOK_BACK_MS = 600_000;
+/** Mailcow trims its lists to 10 000 by default; LOG_LINES may say more. */
+const MOST_RECORDS = 50_000;
+/** Read at first, to see whether anything is new. */
+const FIRST_LOOK = 64;
+/** Lines of one chunk. */
+const CHUNK = 500;
+
+export interface RedisListOptions {
+  key: string;
+  address: RedisAddress;
+  clock: Clock;
+  logger: Logger;
+  /** The line that a record stands for; a program's log line if not given. Undefined for what is none. */
+  textOf?: (record: unknown, raw: string) => string | undefined;
+}
+
+/**
+ * A log that mailcow keeps as a Redis list, the newest first. The place is found again by overlap; where more records
+ * were trimmed away than could be read in time, the chunk says that some were missed.
+ */
+export function createRedisList(options: RedisListOptions): LogSource {
+  return {
+    name: `list ${options.key}`,
+    async *read(from: Cursor | undefined, signal: AbortSignal): AsyncIterable<LogChunk> {
+      let client: Redis | undefined;
+      const end = () => client?.disconnect();
+      signal.addEventListener('abort', end, { once: true });
+      try {
+        client = await connectRedis(options.address, signal);
+        yield* follow(client, options, parsePlace(from), signal);
+      } catch (error) {
+        if (!signal.aborted) throw explainRedisError(error, `the list ${options.key} cannot be read`);
+      } finally {
+        signal.removeEventListener('abort', end);
+        client?.disconnect();
+      }
+    },
+  };
+}
+
+async function* follow(
+  client: Redis,
+  options: RedisListOptions,
+  from: ListPlace | undefined,
+  signal: AbortSignal,
+): AsyncIterable<LogChunk> {
+  const { key, clock, logger } = options;
+  let place = from;
+  while (!signal.aborted) {
+    const { length, records, fresh } = await readFresh(client, key, place);
+    const isMissed = fresh === undefined && place !== undefined;
+    if (isMissed) logger.warn({ list: key, length }, 'records of a list were trimmed away before they could be read');
+    const since = place === undefined ? clock.now() - LOOK_BACK_MS : undefined;
+    yield* chunksOf(records.slice(0, fresh ?? records.length), { length, records, since, isMissed }, options);
+    place = placeAt(length, records);
+    await clock.sleep(POLL_MS, signal);
+  }
+}
+
+/** The newest records, as many as it takes to find the place again; all of them if it is not among them. */
+async function readFresh(client: Redis, key: string, place: ListPlace | undefined) {
+  for (let wanted = place === undefined ? MOST_RECORDS : FIRST_LOOK; ; wanted = MOST_RECORDS) {
+    const [lengthAnswer, rangeAnswer] =
+      (await client
+        .multi()
+        .llen(key)
+        .lrange(key, 0, wanted - 1)
+        .exec()) ?? [];
+    const error = lengthAnswer?.[0] ?? rangeAnswer?.[0];
+    if (error) throw error;
+    const length = Number(lengthAnswer?.[1] ?? 0);
+    const records = (rangeAnswer?.[1] ?? []) as string[];
+    const fresh = place === undefined ? undefined : countFresh(place, length, records);
+    if (fresh !== undefined || wanted === MOST_RECORDS || records.length < wanted) return { length, records, fresh };
+  }
+}
+
+/** The fresh records from the oldest on, each chunk with the place behind it. */
+function* chunksOf(
+  fresh: readonly string[],
+  list: { length: number; records: readonly string[]; since: number | undefined; isMissed: boolean },
+  { key, clock, textOf = recordText }: RedisListOptions,
+): Iterable<LogChunk> {
+  const { length, records, since, isMissed } = list;
+  const now = clock.now();
+  let missed = isMissed ? `records of ${key} were trimmed away before they could be read` : undefined;
+  let end = fresh.length;
+  do {
+    const start = Math.max(0, end - CHUNK);
+    const lines: LogLine[] = [];
+    for (let index = end - 1; index >= start; index--) {
+      const raw = fresh[index] ?? '';
+      const record = parseJson(raw);
+      const text = textOf(record, raw);
+      // Times are rounded, and may lie ahead.
+      const at = Math.min(recordTime(record) ?? now, now);
+      if (text !== undefined && (since === undefined || at >= since)) lines.push({ stamp: toRfc3339(at), text });
+    }
+    const cursor = formatPlace(placeAt(length - start, records, start));
+    yield { lines, cursor, ...(missed !== undefined && { missed }) };
+    missed = undefined;
+    end = start;
+  } while (end > 0);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -14,7 +14,7 @@ import { createContainerLogs } from './logs/container-log.ts';
 import { startHealthServer } from './ops/health-server.ts';
 import { createDispatcher, type Dispatcher } from './pipeline/dispatcher.ts';
 import { createLane } from './pipeline/lane.ts';
-import { Recorder } from './pipeline/recorder.ts';
+import { Recorder, type RecorderOptions } from './pipeline/recorder.ts';
 import { SourceHealth } from './pipeline/source-health.ts';
 import { sourceNameOf, superviseWatcher } from './pipeline/supervise.ts';
 import { createTicker } from './pipeline/ticker.ts';
@@ -44,6 +44,7 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       ledger.close();
       release();
     });
+    ledger.knownUsers.setHashed(config.known_users.hash_names);
     const http = createHttpClient({ userAgent: `cowbell/${VERSION}` });
     teardown.push('http', () => http.close());
     const dispatcher = buildDispatcher(config, ledger, http, tools);
@@ -64,12 +65,7 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       ledger,
       clock,
       logger,
-      settings: {
-        host: config.host,
-        retryWindowMs: config.bans.retry_window_seconds * 1000,
-        historyDays: config.bans.history_days,
-        confirmWithinMs: config.bans.confirm_within_ms,
-      },
+      settings: recorderSettingsOf(config),
       startedAt,
       consumers: consumersOf(config),
       watchers,
@@ -133,6 +129,18 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
   }
 }
 
+export function recorderSettingsOf({ host, bans, summaries, known_users }: Config): RecorderOptions['settings'] {
+  return {
+    host,
+    retryWindowMs: bans.retry_window_seconds * 1000,
+    historyDays: bans.history_days,
+    confirmWithinMs: bans.confirm_within_ms,
+    knownUsersMs: known_users.days * DAY_MS,
+    rejectWindowMs: summaries.rejects_seconds * 1000,
+    rateLimitWindowMs: summaries.ratelimits_seconds * 1000,
+  };
+}
+
 /** Sources that were told as down and are watched still; those that no longer are, are forgotten. */
 function stillWatched(ledger: Ledger, watchers: readonly Watcher[]): DownSource[] {
   const names = new Set([...watchers.map(sourceNameOf), NETFILTER_ITSELF]);
@@ -191,12 +199,14 @@ function readinessOf(health: SourceHealth, dispatcher: Dispatcher) {
   }
 }
 
-function retentionOf({ retention }: Config): RetentionLimits {
+function retentionOf({ retention, known_users }: Config): RetentionLimits {
   return {
     bansMs: retention.bans_days * DAY_MS,
     eventsMs: retention.events_days * DAY_MS,
     evidenceMs: retention.evidence_days * DAY_MS,
     evidenceRows: retention.evidence_rows,
+    knownUsersMs: known_users.days * DAY_MS,
+    knownUsersRows: known_users.most,
   };
 }
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { consumersOf } from './app.ts';
+import { consumersOf, recorderSettingsOf } from './app.ts';
 import { buildNotifier, mostEventsOf, WATCHER_TYPES, watcherDefinition } from './assemble.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
@@ -52,6 +52,7 @@ export async function playLog(
     const folder = mkdtempSync(join(tmpdir(), 'cowbell-'));
     teardown.push('folder', () => rmSync(folder, { recursive: true, force: true }));
     const ledger = openLedger(join(folder, 'replay.db'), () => clock.now());
+    ledger.knownUsers.setHashed(config.known_users.hash_names);
     teardown.push('ledger', () => ledger.close());
     const http = createHttpClient({ userAgent: `cowbell/${VERSION}` });
     teardown.push('http', () => http.close());
@@ -76,12 +77,7 @@ export async function playLog(
       ledger,
       clock,
       logger,
-      settings: {
-        host: config.host,
-        retryWindowMs: config.bans.retry_window_seconds * 1000,
-        historyDays: config.bans.history_days,
-        confirmWithinMs: config.bans.confirm_within_ms,
-      },
+      settings: recorderSettingsOf(config),
       startedAt: 0,
       consumers: consumersOf(config),
       watchers,
@@ -95,6 +91,7 @@ export async function playLog(
         recorder.record(watcher, batch);
       }
     }
+    recorder.finish();
     await waitUntilDelivered(() => lanes.some((lane) => lane.state().owed > 0), clock, signal);
     const undelivered = lanes.reduce((sum, lane) => sum + lane.state().owed, 0);
     return { lines, bans: ledger.deliveries.eventCounts().get('ban.started') ?? 0, delivered, undelivered };

@@ -129,6 +129,34 @@ export const ConfigSchema = z.strictObject({
     })
     .prefault({})
     .describe('What is told of a ban'),
+  summaries: z
+    .strictObject({
+      rejects_seconds: z
+        .int()
+        .min(60)
+        .max(604_800)
+        .default(3_600)
+        .describe('Refused connections and mails are told as one count in this time'),
+      ratelimits_seconds: z
+        .int()
+        .min(10)
+        .max(604_800)
+        .default(600)
+        .describe('An account that runs into a rate limit is told at once, and then as one count in this time'),
+    })
+    .prefault({})
+    .describe('What comes by the thousand'),
+  known_users: z
+    .strictObject({
+      days: z.int().min(1).max(365).default(30).describe('A login makes a user a known one for this long'),
+      hash_names: z
+        .boolean()
+        .default(false)
+        .describe('Keep a hash in place of the name: alerts then say how many of your users, not who'),
+      most: z.int().min(100).max(1_000_000).default(50_000).describe('Accounts and networks that are remembered'),
+    })
+    .prefault({})
+    .describe('Whose networks are told apart from those of strangers: who has logged in from where'),
   retention: z
     .strictObject({
       bans_days: z.int().min(1).max(3_650).default(90).describe('Bans that are over'),

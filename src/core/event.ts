@@ -33,6 +33,7 @@ export const Ban = z.object({
   end_reason: EndReason.optional(),
   repeats: Count.describe('How many more times the source said so while the ban stood'),
   attempts: Count.describe('Failures from inside the network, from the retry window before the ban on'),
+  rejects: Count.optional().describe('Refused connections and mails from inside the network, in the same time'),
   confirmed: z.boolean().describe('Seen in the state of the server itself, not only in a log line'),
   claimed: z.boolean().optional().describe('The address comes from a part of the line that the client wrote'),
   late: z.boolean().optional().describe('It happened while cowbell was not running'),
@@ -69,9 +70,12 @@ const BanStarted = z.object({ ...Envelope, type: z.literal('ban.started'), ban: 
 const BanExtended = z.object({ ...Envelope, type: z.literal('ban.extended'), ban: Ban });
 const BanEnded = z.object({ ...Envelope, type: z.literal('ban.ended'), ban: Ban });
 
-const Denylist = z.object({ network: z.string(), source: z.string() });
+const Denylist = z.object({ network: z.string().describe('CIDR, or a host name as it was typed'), source: z.string() });
 const DenylistAdded = z.object({ ...Envelope, type: z.literal('denylist.added'), denylist: Denylist });
 const DenylistRemoved = z.object({ ...Envelope, type: z.literal('denylist.removed'), denylist: Denylist });
+
+const AllowlistAdded = z.object({ ...Envelope, type: z.literal('allowlist.added'), allowlist: Denylist });
+const AllowlistRemoved = z.object({ ...Envelope, type: z.literal('allowlist.removed'), allowlist: Denylist });
 
 const BansCleared = z.object({
   ...Envelope,
@@ -95,6 +99,40 @@ const BansAdopted = z.object({
   }),
 });
 
+const Counted = z.object({ name: z.string(), count: Count });
+
+const RejectSummary = z.object({
+  ...Envelope,
+  type: z.literal('reject.summary'),
+  rejects: z.object({
+    since: Time.describe('The first of them'),
+    until: Time.describe('The last of them'),
+    total: Count.describe('Refused connections and mails; none of them is a ban'),
+    temporary: Count.describe('Those of them that the client was told to try again'),
+    addresses: Count.describe('Different addresses'),
+    services: z.array(Counted),
+    reasons: z.array(Counted).describe('In the words of the mail server, the commonest first, ten at most'),
+    dnsbls: z.array(Counted).describe('Lists that clients were on'),
+    networks: z
+      .array(z.object({ network: z.string(), count: Count, addresses: Count }))
+      .describe('By /24 and /64, the worst first, ten at most'),
+  }),
+});
+
+const RateLimitApplied = z.object({
+  ...Envelope,
+  type: z.literal('ratelimit.applied'),
+  ratelimit: z.object({
+    account: z.string().optional(),
+    limit: z.string().describe("The limit's name, as the mail server has it"),
+    count: Count.describe('Mails held back since this account was last told of'),
+    recipients: Count,
+    since: Time,
+    until: Time,
+    addresses: z.array(z.string()).describe('Where they came from, five at most'),
+  }),
+});
+
 const SourceState = z.object({
   name: z.string(),
   reason: z.string().describe('What is or was wrong, and what it means'),
@@ -115,8 +153,12 @@ export const BanEvent = z.discriminatedUnion('type', [
   BanEnded,
   DenylistAdded,
   DenylistRemoved,
+  AllowlistAdded,
+  AllowlistRemoved,
   BansCleared,
   BansAdopted,
+  RejectSummary,
+  RateLimitApplied,
   SourceDown,
   SourceUp,
 ]);
@@ -131,5 +173,6 @@ export const DEFAULT_EVENT_TYPES: readonly BanEventType[] = BAN_EVENT_TYPES.filt
 /** The network an event is about, if it is about one. */
 export function subjectOf(event: BanEvent): string | undefined {
   if ('ban' in event) return event.ban.network;
+  if ('allowlist' in event) return event.allowlist.network;
   return 'denylist' in event ? event.denylist.network : undefined;
 }

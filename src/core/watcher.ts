@@ -41,8 +41,9 @@ export interface Snapshot {
   /** The jails that this is complete for: a ban of theirs that is not listed does not stand. */
   jails: readonly string[];
   bans: readonly { jail: string; network: Network /** ms since the epoch. */; until?: number }[];
-  /** Permanent denials, complete; left out where the source does not know them. */
-  denylist?: readonly Network[];
+  /** What the admin has denied or allowed for good, complete: networks, and host names as typed. Left out where unknown. */
+  denylist?: readonly string[];
+  allowlist?: readonly string[];
   /** Why the bans that are missing were all dropped, where the source saw that netfilter restarted since its last look. */
   cleared?: string;
 }

@@ -6,6 +6,8 @@ import type { Database } from './database.ts';
 /** Why, as it was when the ban was told: kept because evidence is pruned sooner than bans. */
 export interface BanReasons {
   attempts: number;
+  /** Refused connections and mails; left out where there were none. */
+  rejects?: number;
   services: string[];
   rules: string[];
   offenders: { ip: string; attempts: number }[];

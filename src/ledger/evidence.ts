@@ -1,23 +1,22 @@
-import type { Ip, Network } from '../core/network.ts';
-import { addressKey, networkRange } from '../core/network.ts';
+import { addressKey, type Network, networkRange } from '../core/network.ts';
+import type { AuthFailed } from '../core/observation.ts';
 import { safeText } from '../core/text.ts';
+import { betterService, type KnownAttempt, keyOf, mayBeSame, ONE_ATTEMPT_MS, reachOf, viewOf } from './attempts.ts';
 import type { BanReasons } from './bans.ts';
 import type { Database } from './database.ts';
 
-export interface Failure {
-  at: number;
-  ip: Ip;
-  /** The one jail that counted it; left out where it counts for all. */
-  jail?: string | undefined;
-  service?: string | undefined;
-  rule?: string | undefined;
-  account?: string | undefined;
-  line?: string | undefined;
-}
+export type Failure = Pick<
+  AuthFailed,
+  'at' | 'ip' | 'jail' | 'service' | 'rule' | 'account' | 'reason' | 'line' | 'session' | 'attempts'
+>;
 
 /** Rows kept for one address in one window; what comes on top is counted on the last row. */
 const ROWS_PER_ADDRESS = 100;
 const WINDOW_MS = 600_000;
+/** Earlier attempts that one line is held against. */
+const COMPARED = 200;
+/** More than one connection can hold. */
+const MOST_ATTEMPTS = 50;
 /** Addresses whose row count is remembered. */
 const REMEMBERED_ADDRESSES = 5_000;
 /** Rows that one ban is explained from. */
@@ -34,34 +33,103 @@ export class Evidence {
     this.#db = db;
   }
 
-  add(failure: Failure): void {
-    const key = `${failure.jail ?? ''} ${failure.ip}`;
-    const known = this.#recent.get(key);
-    const inWindow = known !== undefined && failure.at - known.since < WINDOW_MS;
-    if (inWindow && known.rows >= ROWS_PER_ADDRESS) {
-      this.#db.run(
-        'UPDATE evidence SET times = times + 1, at = max(at, ?) WHERE id = ?',
-        Math.round(failure.at),
-        known.lastId,
-      );
-      return;
+  /** Adds what a source tells of; an attempt that other sources have told of is completed, and not counted again. */
+  add(failure: Failure, source: string): void {
+    const view = viewOf(source, failure);
+    if (this.#isRepeated(failure, view)) return;
+    let left = Math.min(Math.max(failure.attempts ?? 1, 1), MOST_ATTEMPTS);
+    const { from, to } = reachOf(failure);
+    const known = this.#db.all<KnownAttempt & { id: number }>(
+      `SELECT id, jail, service, key, views FROM evidence
+       WHERE ip = ? AND at BETWEEN ? AND ? AND instr(views, ?) = 0 ORDER BY at, id LIMIT ?`,
+      addressKey(failure.ip),
+      Math.round(from),
+      Math.round(to),
+      `"${view}":`,
+      COMPARED,
+    );
+    for (const attempt of known) {
+      if (left === 0) return;
+      if (!mayBeSame(attempt, failure)) continue;
+      this.#complete(attempt, failure, view);
+      left--;
     }
+    for (; left > 0; left--) this.#insert(failure, view);
+  }
+
+  /** Whether the source told of this very attempt before, in another line about the same session. */
+  #isRepeated({ ip, at, session, attempts }: Failure, view: string): boolean {
+    if (session === undefined || attempts !== undefined) return false;
+    const row = this.#db.get(
+      'SELECT 1 FROM evidence WHERE ip = ? AND at BETWEEN ? AND ? AND session = ? AND instr(views, ?) > 0',
+      addressKey(ip),
+      Math.round(at - ONE_ATTEMPT_MS),
+      Math.round(at + ONE_ATTEMPT_MS),
+      session,
+      `"${view}":`,
+    );
+    return row !== undefined;
+  }
+
+  #complete(known: KnownAttempt & { id: number }, failure: Failure, view: string): void {
+    this.#db.run(
+      `UPDATE evidence SET views = ?, jail = ?, service = ?, key = coalesce(key, ?), session = coalesce(session, ?),
+         rule = coalesce(rule, ?), account = coalesce(account, ?), line = coalesce(line, ?) WHERE id = ?`,
+      JSON.stringify({ ...(JSON.parse(known.views) as Record<string, number>), [view]: 1 }),
+      // What a service itself has seen counts in every jail.
+      failure.jail === undefined ? null : known.jail,
+      betterService(known.service, failure.service),
+      keyOf(failure),
+      failure.session ?? null,
+      textOf(failure.rule, 32),
+      textOf(failure.account, 128),
+      textOf(failure.line, 512),
+      known.id,
+    );
+  }
+
+  #insert(failure: Failure, view: string): void {
+    // Netfilter counts what the services see; fail2ban's jails count each for itself.
+    const key = `${failure.jail === 'netfilter' ? '' : (failure.jail ?? '')} ${failure.ip}`;
+    const recent = this.#recent.get(key);
+    const inWindow = recent !== undefined && failure.at - recent.since < WINDOW_MS;
+    if (inWindow && recent.rows >= ROWS_PER_ADDRESS) return this.#countOn(recent.lastId, failure, view);
     const row = this.#db.get<{ id: number }>(
-      `INSERT INTO evidence (at, ip, address, jail, service, rule, account, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+      `INSERT INTO evidence (at, ip, address, jail, service, rule, account, line, key, session, views)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
       Math.round(failure.at),
       addressKey(failure.ip),
       failure.ip,
       failure.jail ?? null,
       failure.service ?? null,
-      failure.rule === undefined ? null : safeText(failure.rule, 32),
-      failure.account === undefined ? null : safeText(failure.account, 128),
-      failure.line === undefined ? null : safeText(failure.line, 512),
+      textOf(failure.rule, 32),
+      textOf(failure.account, 128),
+      textOf(failure.line, 512),
+      keyOf(failure),
+      failure.session ?? null,
+      JSON.stringify({ [view]: 1 }),
     );
     this.#remember(key, {
-      rows: inWindow ? known.rows + 1 : 1,
-      since: inWindow ? known.since : failure.at,
+      rows: inWindow ? recent.rows + 1 : 1,
+      since: inWindow ? recent.since : failure.at,
       lastId: row?.id ?? 0,
     });
+  }
+
+  /** One row stands for many attempts: as many as the source that told of most of them. */
+  #countOn(id: number, { at, jail }: Failure, view: string): void {
+    const row = this.#db.get<{ views: string }>('SELECT views FROM evidence WHERE id = ?', id);
+    if (row === undefined) return;
+    const views = JSON.parse(row.views) as Record<string, number>;
+    views[view] = (views[view] ?? 0) + 1;
+    this.#db.run(
+      'UPDATE evidence SET times = max(times, ?), views = ?, at = max(at, ?), jail = iif(?, jail, NULL) WHERE id = ?',
+      Math.max(...Object.values(views)),
+      JSON.stringify(views),
+      Math.round(at),
+      jail === undefined ? 0 : 1,
+      id,
+    );
   }
 
   /** Forgets what a rolled back transaction added. */
@@ -145,4 +213,8 @@ class Tally {
   top(limit: number): [string, number][] {
     return [...this.#counts].sort((a, b) => b[1] - a[1]).slice(0, limit);
   }
+}
+
+function textOf(text: string | undefined, limit: number): string | null {
+  return text === undefined ? null : safeText(text, limit);
 }

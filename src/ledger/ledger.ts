@@ -1,9 +1,12 @@
 import type { Cursor } from '../core/watcher.ts';
+import { AdminList } from './admin-list.ts';
 import { Bans } from './bans.ts';
 import { type Database, openDatabase } from './database.ts';
 import { Deliveries } from './deliveries.ts';
-import { Denylist } from './denylist.ts';
 import { Evidence } from './evidence.ts';
+import { KnownUsers } from './known-users.ts';
+import { RateLimits } from './rate-limits.ts';
+import { Rejects } from './rejects.ts';
 
 /** A source that was told to be down, and is not yet told to be up. */
 export interface DownSource {
@@ -17,7 +20,11 @@ export class Ledger {
   readonly bans: Bans;
   readonly evidence: Evidence;
   readonly deliveries: Deliveries;
-  readonly denylist: Denylist;
+  readonly denylist: AdminList;
+  readonly allowlist: AdminList;
+  readonly rejects: Rejects;
+  readonly knownUsers: KnownUsers;
+  readonly rateLimits: RateLimits;
   readonly #db: Database;
 
   constructor(db: Database, now: () => number) {
@@ -25,15 +32,26 @@ export class Ledger {
     this.bans = new Bans(db);
     this.evidence = new Evidence(db);
     this.deliveries = new Deliveries(db, now);
-    this.denylist = new Denylist(db);
+    this.denylist = new AdminList(db, 'denylist');
+    this.allowlist = new AdminList(db, 'allowlist');
+    this.rejects = new Rejects(db);
+    this.knownUsers = new KnownUsers(db);
+    this.rateLimits = new RateLimits(db);
   }
 
   /** All of `work` is committed, or nothing of it. */
   transaction<T>(work: () => T): T {
     try {
-      return this.#db.transaction(work);
+      return this.#db.transaction(() => {
+        const result = work();
+        this.rejects.flush();
+        this.knownUsers.flush();
+        return result;
+      });
     } catch (error) {
       this.evidence.forget();
+      this.rejects.forget();
+      this.knownUsers.forget();
       throw error;
     }
   }
@@ -92,6 +110,9 @@ export interface RetentionLimits {
   evidenceMs: number;
   /** Rows of evidence kept at most, whatever their age. */
   evidenceRows: number;
+  knownUsersMs: number;
+  /** Accounts and networks kept at most, whatever their age. */
+  knownUsersRows: number;
 }
 
 const PRUNED_AT_ONCE = 5_000;
@@ -110,6 +131,21 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
     'DELETE FROM evidence WHERE id IN (SELECT id FROM evidence ORDER BY at LIMIT ?)',
     Math.min(PRUNED_AT_ONCE, Math.max(0, rows - limits.evidenceRows)),
   );
+  const rejects = db.run(
+    `DELETE FROM rejects WHERE (window_at, ip, service, reason, dnsbl) IN
+       (SELECT window_at, ip, service, reason, dnsbl FROM rejects WHERE last_at < ? LIMIT ${PRUNED_AT_ONCE})`,
+    now - limits.evidenceMs,
+  );
+  const users = db.get<{ n: number }>('SELECT count(*) AS n FROM known_users')?.n ?? 0;
+  const strangers =
+    db.run(
+      `DELETE FROM known_users WHERE (ip, name) IN (SELECT ip, name FROM known_users WHERE last_at < ? LIMIT ${PRUNED_AT_ONCE})`,
+      now - limits.knownUsersMs,
+    ) +
+    db.run(
+      'DELETE FROM known_users WHERE (ip, name) IN (SELECT ip, name FROM known_users ORDER BY last_at LIMIT ?)',
+      Math.min(PRUNED_AT_ONCE, Math.max(0, users - limits.knownUsersRows)),
+    );
   const before = now - limits.eventsMs;
   // What is owed or parked stays, however old it is.
   const done = db.run(
@@ -127,7 +163,7 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
        AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = events.seq) LIMIT ${PRUNED_AT_ONCE})`,
     before,
   );
-  return bans + evidence + surplus + done + deliveries + events;
+  return bans + evidence + surplus + rejects + strangers + done + deliveries + events;
 }
 
 /** Opens the ledger; see `openDatabase` for what it refuses. `now` gives ms since the epoch. */

@@ -93,4 +93,58 @@ export const MIGRATIONS: readonly string[] = [
 
   CREATE TABLE sources_down (name TEXT PRIMARY KEY, since INTEGER NOT NULL, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- views: how often each source told of the attempt; key: what makes it the same attempt in every source
+  ALTER TABLE evidence ADD COLUMN views TEXT NOT NULL DEFAULT '{}';
+  ALTER TABLE evidence ADD COLUMN key TEXT;
+  ALTER TABLE evidence ADD COLUMN session TEXT;
+
+  CREATE TABLE rejects (
+    window_at INTEGER NOT NULL,
+    ip        BLOB NOT NULL,
+    service   TEXT NOT NULL,
+    reason    TEXT NOT NULL,
+    dnsbl     TEXT NOT NULL,
+    address   TEXT NOT NULL,
+    count     INTEGER NOT NULL,
+    temporary INTEGER NOT NULL,
+    first_at  INTEGER NOT NULL,
+    last_at   INTEGER NOT NULL,
+    line      TEXT,
+    PRIMARY KEY (window_at, ip, service, reason, dnsbl)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX rejects_by_ip ON rejects (ip, last_at);
+
+  CREATE TABLE known_users (
+    ip       BLOB NOT NULL,
+    name     TEXT NOT NULL,
+    logins   INTEGER NOT NULL,
+    last_at  INTEGER NOT NULL,
+    PRIMARY KEY (ip, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX known_users_by_time ON known_users (last_at);
+
+  CREATE TABLE rate_limits (
+    account    TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    due_at     INTEGER NOT NULL,
+    count      INTEGER NOT NULL,
+    recipients INTEGER NOT NULL,
+    first_at   INTEGER NOT NULL,
+    last_at    INTEGER NOT NULL,
+    addresses  TEXT NOT NULL,
+    PRIMARY KEY (account, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX rate_limits_due ON rate_limits (due_at);
+
+  CREATE TABLE admin_lists (
+    list          TEXT NOT NULL,
+    entry         TEXT NOT NULL,
+    since         INTEGER NOT NULL,
+    missing_since INTEGER,
+    PRIMARY KEY (list, entry)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO admin_lists SELECT 'denylist', network, since, missing_since FROM denylist;
+  DROP TABLE denylist;
+  `,
 ];

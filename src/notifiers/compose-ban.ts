@@ -118,6 +118,9 @@ function factsOf({ type, ban }: BanTold): Message['facts'] {
   if (ban.accounts.length > 0) {
     facts.push({ label: 'Accounts tried', value: tally(ban.accounts.map(({ name, attempts }) => [name, attempts])) });
   }
+  if (ban.rejects !== undefined && ban.rejects > 0) {
+    facts.push({ label: 'Also refused', value: [plural(ban.rejects, 'connection or mail', 'connections and mails')] });
+  }
   if (ban.rules.length > 0) {
     const rules = ban.rules.slice(0, LISTED).map((rule): Line => [code(rule)]);
     facts.push({ label: ban.rules.length === 1 ? 'Rule' : 'Rules', value: joinLines(rules, ', ') });

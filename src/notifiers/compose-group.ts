@@ -19,6 +19,10 @@ const OTHER_WORDS: Record<OtherEvent['type'], string> = {
   'bans.adopted': 'bans adopted',
   'denylist.added': 'denylisted',
   'denylist.removed': 'no longer denylisted',
+  'allowlist.added': 'allowlisted',
+  'allowlist.removed': 'no longer allowlisted',
+  'reject.summary': 'rejects counted',
+  'ratelimit.applied': 'rate limit',
 };
 
 /** A message about many events: exact counts, own users first, then the worst offenders. */
@@ -108,6 +112,7 @@ function iconOf(event: OtherEvent): string {
   if (event.type === 'source.down') return ICONS.trouble;
   if (event.type === 'source.up') return ICONS.recovered;
   if (event.type === 'denylist.added') return ICONS.denied;
+  if (event.type === 'allowlist.added' || event.type === 'ratelimit.applied') return ICONS.trouble;
   return event.type === 'bans.cleared' ? ICONS.cleared : ICONS.quiet;
 }
 

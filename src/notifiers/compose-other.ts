@@ -1,5 +1,6 @@
 import type { BanEvent } from '../core/event.ts';
 import { formatDuration, plural } from '../core/text.ts';
+import { describeRateLimit, describeRejects } from './compose-counts.ts';
 import { code, footer, joinLines, type Line, type Message, words } from './message.ts';
 
 /** An event that is not about one ban. */
@@ -60,6 +61,18 @@ function describeOther(event: OtherEvent): Told {
       };
     case 'denylist.removed':
       return { tone: 'end', title: ['No longer denylisted: ', code(event.denylist.network)], lead: [] };
+    case 'allowlist.added':
+      return {
+        tone: 'trouble',
+        title: ['Allowlisted ', code(event.allowlist.network)],
+        lead: [['It will not be banned, whatever it does, until a person removes it from the allowlist.']],
+      };
+    case 'allowlist.removed':
+      return { tone: 'quiet', title: ['No longer allowlisted: ', code(event.allowlist.network)], lead: [] };
+    case 'reject.summary':
+      return describeRejects(event);
+    case 'ratelimit.applied':
+      return describeRateLimit(event);
     case 'source.down': {
       const { name, reason, since } = event.source;
       return {

@@ -68,6 +68,50 @@ export function sampleEvents(host: string, now: number): BanEvent[] {
       type: 'denylist.removed',
       denylist: { network: '198.51.100.0/24', source: 'netfilter' },
     },
+    { ...envelope('allowed'), type: 'allowlist.added', allowlist: { network: '192.0.2.44/32', source: 'redis' } },
+    {
+      ...envelope('unallowed'),
+      type: 'allowlist.removed',
+      allowlist: { network: 'mail.example.net', source: 'redis' },
+    },
+    {
+      ...envelope('rejects'),
+      type: 'reject.summary',
+      rejects: {
+        since: toRfc3339(now - 3_600_000),
+        until: at,
+        total: 1_204,
+        temporary: 31,
+        addresses: 322,
+        services: [
+          { name: 'postscreen', count: 1_102 },
+          { name: 'smtp', count: 102 },
+        ],
+        reasons: [
+          { name: 'Service unavailable', count: 690 },
+          { name: 'PREGREET', count: 412 },
+          { name: 'Relay access denied', count: 102 },
+        ],
+        dnsbls: [{ name: 'zen.spamhaus.org', count: 690 }],
+        networks: [
+          { network: '203.0.113.0/24', count: 405, addresses: 17 },
+          { network: '2001:db8::7/128', count: 102, addresses: 1 },
+        ],
+      },
+    },
+    {
+      ...envelope('limited'),
+      type: 'ratelimit.applied',
+      ratelimit: {
+        account: 'newsletter@example.org',
+        limit: 'limit_mailbox',
+        count: 1,
+        recipients: 12,
+        since: at,
+        until: at,
+        addresses: ['198.51.100.23'],
+      },
+    },
     {
       ...envelope('cleared'),
       type: 'bans.cleared',

@@ -1,6 +1,7 @@
 import { toRfc3339 } from '../core/clock.ts';
 import type { Ban } from '../core/event.ts';
 import type { BanReasons, BanRecord } from '../ledger/bans.ts';
+import type { KnownUser } from '../ledger/known-users.ts';
 
 const NO_REASONS: BanReasons = { attempts: 0, services: [], rules: [], offenders: [], accounts: [], evidence: [] };
 
@@ -9,7 +10,7 @@ export interface BanContext {
   host: string;
   history: { bans: number; firstSeenAt: number | undefined };
   historyDays: number;
-  knownUsers: Ban['known_users'];
+  knownUsers: readonly KnownUser[];
 }
 
 /** A ban as consumers see it. */
@@ -27,6 +28,7 @@ export function describeBan(record: BanRecord, context: BanContext): Ban {
     ...(record.endReason !== undefined && { end_reason: record.endReason }),
     repeats: record.repeats,
     attempts: reasons.attempts,
+    ...(reasons.rejects !== undefined && { rejects: reasons.rejects }),
     confirmed: record.confirmed,
     ...(record.claimed && { claimed: true }),
     ...(record.late && { late: true }),
@@ -34,7 +36,11 @@ export function describeBan(record: BanRecord, context: BanContext): Ban {
     rules: reasons.rules,
     offenders: reasons.offenders,
     accounts: reasons.accounts,
-    known_users: context.knownUsers,
+    known_users: context.knownUsers.map(({ name, logins, lastAt }) => ({
+      name,
+      last_seen_at: toRfc3339(lastAt),
+      logins,
+    })),
     history: {
       bans: context.history.bans,
       window_days: context.historyDays,

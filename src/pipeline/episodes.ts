@@ -5,6 +5,7 @@ import type { BanRecord } from '../ledger/bans.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { boundUntil, EXTENSION_MS } from './ban-rules.ts';
 import { describeBan } from './describe.ts';
+import { joinReasons, weightOf } from './reasons.ts';
 
 /** Networks that one message lists. */
 const LISTED = 10;
@@ -17,6 +18,8 @@ export interface EpisodeSettings {
   /** Failures up to this long before a ban explain it. */
   retryWindowMs: number;
   historyDays: number;
+  /** Logins up to this long ago make a user a known one. */
+  knownUsersMs: number;
 }
 
 /** What happens to bans, each step written to the ledger together with the event that tells of it. */
@@ -95,6 +98,10 @@ export class Episodes {
     this.#publish({ ...this.envelope(at), type, denylist: { network, source } });
   }
 
+  allowlist(type: 'allowlist.added' | 'allowlist.removed', network: string, source: string, at: number): void {
+    this.#publish({ ...this.envelope(at), type, allowlist: { network, source } });
+  }
+
   envelope(at: number): { id: string; at: string; host: string } {
     return { id: randomUUID(), at: toRfc3339(at), host: this.#settings.host };
   }
@@ -116,16 +123,22 @@ export class Episodes {
 
   /** Joins the evidence; what was known when more of it was kept is not given up. */
   #explain(ban: BanRecord): void {
-    const reasons = this.#ledger.evidence.reasons(ban.network, ban.startedAt - this.#settings.retryWindowMs, ban.jail);
-    if (ban.reasons === undefined || reasons.attempts > ban.reasons.attempts) ban.reasons = reasons;
+    const since = ban.startedAt - this.#settings.retryWindowMs;
+    const reasons = joinReasons(
+      this.#ledger.evidence.reasons(ban.network, since, ban.jail),
+      this.#ledger.rejects.inside(ban.network, since),
+    );
+    if (ban.reasons === undefined || weightOf(reasons) > weightOf(ban.reasons)) ban.reasons = reasons;
   }
 
   #tell(type: 'ban.started' | 'ban.extended' | 'ban.ended', ban: BanRecord, at: number): void {
+    const { host, historyDays, knownUsersMs } = this.#settings;
+    const now = this.#clock.now();
     const context = {
-      host: this.#settings.host,
-      history: this.#ledger.bans.history(ban.network, this.#clock.now() - this.#settings.historyDays * DAY_MS),
-      historyDays: this.#settings.historyDays,
-      knownUsers: [],
+      host,
+      history: this.#ledger.bans.history(ban.network, now - historyDays * DAY_MS),
+      historyDays,
+      knownUsers: this.#ledger.knownUsers.inside(ban.network, Math.min(now, ban.startedAt) - knownUsersMs),
     };
     this.#publish({ ...this.envelope(at), type, ban: describeBan(ban, context) });
   }

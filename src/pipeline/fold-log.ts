@@ -17,7 +17,7 @@ export function foldLog(fold: Folding, observation: Observation): void {
     case 'cleared':
       return foldCleared(fold, observation);
     case 'auth-failed':
-      return fold.ledger.evidence.add(observation);
+      return fold.ledger.evidence.add(observation, fold.source);
     case 'denylisted':
       // The state tells of it within a second, and only of what is so.
       if (fold.isWitnessReady('netfilter')) return;
@@ -32,9 +32,11 @@ export function foldLog(fold: Folding, observation: Observation): void {
       }
       return;
     case 'rejected':
+      return fold.summaries.addReject(observation, fold.now);
     case 'rate-limited':
+      return fold.summaries.addRateLimit(observation, fold.now);
     case 'authenticated':
-      return;
+      return fold.ledger.knownUsers.add(observation.ip, observation.account, observation.at);
   }
 }
 

@@ -42,6 +42,7 @@ export function foldSnapshot(fold: Folding, snapshot: Snapshot): void {
   }
   foldVanished(fold, vanished, snapshot);
   const denylisted = snapshot.denylist === undefined ? 0 : foldDenylist(fold, snapshot.denylist, snapshot.at, isFirst);
+  if (snapshot.allowlist !== undefined) foldAllowlist(fold, snapshot.allowlist, snapshot.at);
   if (isFirst) {
     fold.ledger.setMeta(`adopted:${fold.source}`, String(fold.now));
     fold.episodes.adopt(fold.source, adopted, denylisted);
@@ -143,7 +144,7 @@ function foldVanished(fold: Folding, vanished: readonly BanRecord[], snapshot: S
 }
 
 /** Returns how many were found on the very first look: those are adopted, not told. */
-function foldDenylist(fold: Folding, networks: readonly Network[], at: number, isFirst: boolean): number {
+function foldDenylist(fold: Folding, networks: readonly string[], at: number, isFirst: boolean): number {
   let adopted = 0;
   for (const network of networks) {
     if (!fold.ledger.denylist.add(network, at)) continue;
@@ -158,4 +159,19 @@ function foldDenylist(fold: Folding, networks: readonly Network[], at: number, i
     fold.episodes.denylist('denylist.removed', network, fold.source, at);
   }
   return adopted;
+}
+
+/** What was there at the very first look is nobody's news. Netfilter leaves this list alone: what is gone was removed. */
+function foldAllowlist(fold: Folding, entries: readonly string[], at: number): void {
+  const { allowlist } = fold.ledger;
+  const isFirst = fold.ledger.meta(`allowlist:${fold.source}`) === undefined;
+  for (const entry of entries) {
+    if (allowlist.add(entry, at) && !isFirst) fold.episodes.allowlist('allowlist.added', entry, fold.source, at);
+  }
+  allowlist.markMissing(new Set(entries), at);
+  for (const entry of allowlist.missingSince(at)) {
+    allowlist.remove(entry);
+    fold.episodes.allowlist('allowlist.removed', entry, fold.source, at);
+  }
+  if (isFirst) fold.ledger.setMeta(`allowlist:${fold.source}`, String(fold.now));
 }

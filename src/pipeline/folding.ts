@@ -2,6 +2,7 @@ import type { Network } from '../core/network.ts';
 import type { BanRecord } from '../ledger/bans.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Episodes } from './episodes.ts';
+import type { Summaries } from './summaries.ts';
 
 /** A lookup to be made once the transaction that asks for it is committed. */
 export interface Look {
@@ -14,6 +15,7 @@ export interface Look {
 export interface Folding {
   readonly ledger: Ledger;
   readonly episodes: Episodes;
+  readonly summaries: Summaries;
   /** The watcher that the batch is from. */
   readonly source: string;
   readonly now: number;

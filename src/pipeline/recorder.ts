@@ -13,6 +13,7 @@ import { foldLog } from './fold-log.ts';
 import { foldSnapshot, foldState } from './fold-state.ts';
 import type { Folding, Look } from './folding.ts';
 import { settleLeaving } from './leaving.ts';
+import { Summaries, type SummarySettings } from './summaries.ts';
 
 /** How long a ban that only the state knows waits for its log lines, and one that vanished early for its reason. */
 const SETTLE_MS = 2_000;
@@ -25,10 +26,11 @@ export interface RecorderOptions {
   ledger: Ledger;
   clock: Clock;
   logger: Logger;
-  settings: EpisodeSettings & {
-    /** How long a log line waits for the state to confirm it before it is told unconfirmed. */
-    confirmWithinMs: number;
-  };
+  settings: EpisodeSettings &
+    SummarySettings & {
+      /** How long a log line waits for the state to confirm it before it is told unconfirmed. */
+      confirmWithinMs: number;
+    };
   /** When this process began to watch, in ms since the epoch; 0 for a replay, where nothing is late. */
   startedAt: number;
   consumers: readonly { name: string; wants(event: BanEvent): boolean }[];
@@ -46,6 +48,7 @@ export interface RecorderOptions {
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #episodes: Episodes;
+  readonly #summaries: Summaries;
   readonly #caughtUp = new Set<string>();
   readonly #notedUnbans = new Set<string>();
   readonly #notedRemovals = new Set<Network>();
@@ -57,6 +60,12 @@ export class Recorder {
     this.#options = options;
     const { ledger, settings, clock, startedAt } = options;
     this.#episodes = new Episodes(ledger, settings, clock, (event) => this.#publish(event));
+    this.#summaries = new Summaries(
+      ledger,
+      settings,
+      (event) => this.#publish(event),
+      (at) => this.#episodes.envelope(at),
+    );
     if (ledger.meta('first_started_at') === undefined && startedAt > 0) {
       ledger.transaction(() => ledger.setMeta('first_started_at', String(startedAt)));
     }
@@ -102,7 +111,11 @@ export class Recorder {
   nextDueAt(): number | undefined {
     const { ledger } = this.#options;
     const missingAt = ledger.denylist.firstMissingAt();
-    const times = [ledger.bans.nextDueAt(), missingAt === undefined ? undefined : missingAt + DENYLIST_GRACE_MS];
+    const times = [
+      ledger.bans.nextDueAt(),
+      this.#summaries.nextDueAt(),
+      missingAt === undefined ? undefined : missingAt + DENYLIST_GRACE_MS,
+    ];
     const due = times.filter((time) => time !== undefined);
     return due.length === 0 ? undefined : Math.min(...due);
   }
@@ -122,7 +135,13 @@ export class Recorder {
         ledger.denylist.remove(network);
         this.#episodes.denylist('denylist.removed', network, 'redis', now);
       }
+      this.#summaries.tick(now);
     });
+  }
+
+  /** Tells what is being counted: nothing more will come. */
+  finish(): void {
+    this.#commit(() => this.#summaries.finish(this.#options.clock.now()));
   }
 
   #decideDue(folding: Folding, ban: BanRecord): void {
@@ -165,6 +184,7 @@ export class Recorder {
     return {
       ledger,
       episodes: this.#episodes,
+      summaries: this.#summaries,
       source,
       now,
       isLate: (at) => at < startedAt,

@@ -54,7 +54,14 @@ describe('the outbox', () => {
 });
 
 describe('retention', () => {
-  const limits = { bansMs: 1_000, eventsMs: 1_000, evidenceMs: 1_000, evidenceRows: 10 };
+  const limits = {
+    bansMs: 1_000,
+    eventsMs: 1_000,
+    evidenceMs: 1_000,
+    evidenceRows: 10,
+    knownUsersMs: 1_000,
+    knownUsersRows: 10,
+  };
 
   it('prunes what is old and owed to nobody, and keeps what is owed however old it is', () => {
     const { ledger } = ledgerWith(6, ['slack']);
@@ -75,7 +82,7 @@ describe('retention', () => {
     const { ledger } = ledgerWith(0);
     ledger.transaction(() => {
       for (let n = 0; n < 50; n++) {
-        ledger.evidence.add({ at: 10_000 + n, ip: `198.51.100.${n}` as never, service: 'smtp' });
+        ledger.evidence.add({ at: 10_000 + n, ip: `198.51.100.${n}` as never, service: 'smtp' }, 'netfilter');
       }
     });
     while (ledger.prune(limits, 10_500) > 0);

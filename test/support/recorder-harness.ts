@@ -36,7 +36,15 @@ export function createHarness({ withRedis = true, withLog = true, startedAt = T0
     ledger,
     clock: { now: () => now, sleep: async () => {} },
     logger: SILENT,
-    settings: { host: 'mail.example.org', retryWindowMs: 600_000, historyDays: 7, confirmWithinMs: 5_000 },
+    settings: {
+      host: 'mail.example.org',
+      retryWindowMs: 600_000,
+      historyDays: 7,
+      confirmWithinMs: 5_000,
+      knownUsersMs: 30 * 86_400_000,
+      rejectWindowMs: 3_600_000,
+      rateLimitWindowMs: 600_000,
+    },
     startedAt,
     consumers: [{ name: 'all', wants: (event) => events.push(event) > 0 }],
     watchers: [
@@ -114,6 +122,13 @@ export function shortEvent(event: BanEvent): string {
     case 'denylist.added':
     case 'denylist.removed':
       return `${event.type} ${event.denylist.network}`;
+    case 'allowlist.added':
+    case 'allowlist.removed':
+      return `${event.type} ${event.allowlist.network}`;
+    case 'reject.summary':
+      return `${event.type} ${event.rejects.total}`;
+    case 'ratelimit.applied':
+      return `${event.type} ${event.ratelimit.account} ${event.ratelimit.count}`;
     case 'source.down':
     case 'source.up':
       return `${event.type} ${event.source.name}`;

@@ -47,14 +47,15 @@ export function mostEventsOf(type: string): number {
 
 /** What a watcher reads, if it reads containers. */
 export function selectorOf(config: WatcherConfig): ContainerSelector | undefined {
-  if (watcherDefinition(config.type)?.reads !== 'container') return undefined;
-  const { service, container } = config as { service?: string; container?: string };
+  const { service, container, from = 'docker' } = config as { service?: string; container?: string; from?: string };
+  if (watcherDefinition(config.type)?.reads !== 'container' || from !== 'docker') return undefined;
   return container === undefined ? { service: service ?? '' } : { container };
 }
 
 /**
- * The watchers to run: those of the configuration, or all that are found. A Docker Engine that does not answer, or has
- * none of the containers, is told of as a source that is down, unless there is Redis and nobody gave a socket.
+ * The watchers to run: those of the configuration, or all that find what they read. Where nobody gave a Docker socket,
+ * what mailcow keeps in Redis is read in its place. An engine that does not answer, or has none of the containers, is told
+ * of as a source that is down.
  */
 export async function chooseWatchers(
   config: Config,
@@ -62,24 +63,41 @@ export async function chooseWatchers(
   logger: Logger,
 ): Promise<WatcherConfig[]> {
   if (config.watchers !== undefined) return config.watchers;
-  const all = WATCHERS.map((definition): WatcherConfig => {
-    const defaults = definition.options.parse({}) as Record<string, unknown>;
-    return { ...defaults, type: definition.type, name: definition.type, grace_seconds: DEFAULT_GRACE_SECONDS };
-  });
-  const chosen = config.redis === undefined ? [] : all.filter(({ type }) => watcherDefinition(type)?.reads === 'redis');
-  const readers = all.filter((candidate) => selectorOf(candidate) !== undefined);
-  try {
-    const found = await Promise.all(readers.map((reader) => isThere(reader, containers)));
-    const present = readers.filter((_, index) => found[index]);
-    return [...(present.length > 0 ? present : readers.slice(0, 1)), ...chosen];
-  } catch (error) {
-    if (chosen.length > 0 && !(await hasSocket(config.docker.socket))) {
-      logger.info({ socket: config.docker.socket }, 'there is no Docker socket: watching Redis alone');
-      return chosen;
-    }
-    logger.warn({ reason: messageOf(error) }, 'the Docker Engine cannot be asked which containers there are');
-    return [...readers.slice(0, 1), ...chosen];
+  const { redis, mailcow_api: api, docker } = config;
+  const usual = WATCHERS.filter(({ byDefault }) => byDefault);
+  const readers = usual.filter(({ reads }) => reads === 'container');
+  const ofRedis = redis === undefined ? [] : usual.filter(({ reads }) => reads === 'redis').map(withDefaults);
+  // Redis knows the same at once, and asking the API costs mailcow a line in its log.
+  const ofApi =
+    api === undefined || redis !== undefined ? [] : usual.filter(({ reads }) => reads === 'api').map(withDefaults);
+  const state = [...ofRedis, ...ofApi];
+  if (state.length > 0 && !(await hasSocket(docker.socket))) {
+    const from = redis === undefined ? 'api' : 'redis';
+    logger.info({ socket: docker.socket, from }, 'there is no Docker socket: reading what mailcow keeps of its logs');
+    const readable = readers.filter((definition) =>
+      from === 'redis' ? definition.list !== undefined : isInApi(definition),
+    );
+    return [...readable.map((definition) => ({ ...withDefaults(definition), from })), ...state];
   }
+  const all = readers.map(withDefaults);
+  try {
+    const found = await Promise.all(all.map((reader) => isThere(reader, containers)));
+    const present = all.filter((_, index) => found[index]);
+    return [...(present.length > 0 ? present : all.slice(0, 1)), ...state];
+  } catch (error) {
+    logger.warn({ reason: messageOf(error) }, 'the Docker Engine cannot be asked which containers there are');
+    return [...all.slice(0, 1), ...state];
+  }
+}
+
+/** Whether mailcow's API gives out the lines. */
+function isInApi(definition: WatcherDefinition): boolean {
+  return definition.options.safeParse({ from: 'api' }).success && definition.list !== undefined;
+}
+
+function withDefaults(definition: WatcherDefinition): WatcherConfig {
+  const defaults = definition.options.parse({}) as Record<string, unknown>;
+  return { ...defaults, type: definition.type, name: definition.type, grace_seconds: DEFAULT_GRACE_SECONDS };
 }
 
 async function isThere(reader: WatcherConfig, containers: ContainerLogs): Promise<boolean> {

@@ -62,7 +62,7 @@ export function parseConfig(text: string, { env, file }: { env: Environment; fil
     );
   }
   const named = nameAll(filled, findings);
-  findRedisReaders(filled, findings);
+  findUnreadable(filled, findings);
   if (findings.length > 0 || !parsed.success) {
     throw new ConfigError(findings.map((each) => toIssue(each, file, { locate, origins })).sort(byPlace));
   }
@@ -114,19 +114,26 @@ function nameAll(input: unknown, findings: Finding[]): { watchers: string[]; not
   return { watchers: namesOf('watchers'), notifiers: namesOf('notifiers') };
 }
 
-/** A watcher that reads Redis is of no use where nobody says which. */
-function findRedisReaders(input: unknown, findings: Finding[]): void {
-  if (valueAt(input, ['redis']) !== undefined) return;
-  const readers = new Set<unknown>(watcherDefinitions.filter(({ reads }) => reads === 'redis').map(({ type }) => type));
+/** Watchers that read what the configuration does not name. */
+function findUnreadable(input: unknown, findings: Finding[]): void {
   for (const [index, entry] of entriesOf(input, 'watchers').entries()) {
     const type = valueAt(entry, ['type']);
-    if (!readers.has(type)) continue;
-    findings.push({
-      path: ['watchers', index, 'type'],
-      message: `"${type}" needs \`redis\` in the configuration, or REDISPASS in the environment`,
-    });
+    const from = valueAt(entry, ['from']);
+    const needed = from ?? watcherDefinitions.find((definition) => definition.type === type)?.reads;
+    const key = from === undefined ? 'type' : 'from';
+    for (const [way, section, hint] of NEEDED) {
+      if (needed !== way || valueAt(input, [section]) !== undefined) continue;
+      const what = `"${String(from ?? type)}" needs \`${section}\` in the configuration${hint}`;
+      findings.push({ path: ['watchers', index, key], message: what });
+    }
   }
 }
+
+/** What is read by each way, and where it is named. */
+const NEEDED = [
+  ['redis', 'redis', ', or REDISPASS in the environment'],
+  ['api', 'mailcow_api', ''],
+] as const;
 
 function entriesOf(input: unknown, key: 'watchers' | 'notifiers'): readonly unknown[] {
   const entries = valueAt(input, [key]);

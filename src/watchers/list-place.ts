@@ -27,6 +27,11 @@ export function placeAt(length: number, records: readonly string[], from = 0): L
   return { length, newest: records.slice(from, from + REMEMBERED).map(digest) };
 }
 
+/** Whether this is the record in front of the place; null where a list is empty. */
+export function isNewest({ newest }: ListPlace, record: string | null): boolean {
+  return record === null ? newest.length === 0 : newest[0] === digest(record);
+}
+
 function digest(record: string): string {
   return record.length <= 24 ? record : hash('sha1', record, 'base64').slice(0, 16);
 }

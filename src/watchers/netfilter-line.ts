@@ -10,7 +10,12 @@ import { accountOf, evidenceOf } from './redact.ts';
  */
 
 /** What a line tells of the life of netfilter itself. */
-export type LifeSign = { sign: 'started' } | { sign: 'trouble'; cause: string } | { sign: 'counted'; network: Network };
+export type LifeSign =
+  | { sign: 'started' }
+  /** The first record of each life. */
+  | { sign: 'listening' }
+  | { sign: 'trouble'; cause: string }
+  | { sign: 'counted'; network: Network };
 
 export interface NetfilterLine {
   /** Whether it has today's prefix with time and level. */
@@ -58,7 +63,7 @@ const FIXED: readonly FixedMessage[] = [
   fixed('INFO', `Address ${NETWORK} is (?:allow|white)listed by rule ${NETWORK}`),
   fixed('INFO', `${NETWORK} is not banned, skipping unban and deleting from queue \\(if any\\)`),
   fixed('INFO', '(?:Allow|Deny|White|Black)list was changed, it has \\d{1,9} entries'),
-  fixed('INFO', '(?:Watching|Subscribing to) Redis channel F2B_CHANNEL'),
+  fixed('INFO', '(?:Watching|Subscribing to) Redis channel F2B_CHANNEL', () => ({ sign: { sign: 'listening' } })),
   fixed('INFO', 'Using (?:NF|IP)Tables backend', () => ({ sign: { sign: 'started' } })),
   fixed('INFO', 'Clear completed: ip6?'),
   fixed('INFO', 'Initializing mailcow netfilter chain'),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type Ip, type Network, networkContains } from '../core/network.ts';
 import type { AuthFailed, Cleared, Observation, Statement } from '../core/observation.ts';
 import type { LogSource, Watcher, WatcherDefinition } from '../core/watcher.ts';
+import { fromOption, logOptions, openLog } from './log-options.ts';
 import { atOf, type LineReader, LONGEST_LINE, watchLog } from './log-watcher.ts';
 import { type LifeSign, type NetfilterLine, parseNetfilterLine, readNetfilterLine } from './netfilter-line.ts';
 
@@ -11,13 +12,11 @@ const REMEMBERED_FAILURES = 16;
 /** Longest name with line breaks that is followed. */
 const OPEN_LINES = 64;
 
+const LIST = 'NETFILTER_LOG';
+
 const Options = z.object({
-  service: z.string().min(1).default('netfilter-mailcow').describe('Compose service of netfilter'),
-  container: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('Name of a container that compose did not make, in place of the service'),
+  ...logOptions('netfilter-mailcow', 'netfilter'),
+  from: fromOption(LIST),
 });
 
 /** mailcow's netfilter by its log: bans, their ends, the failures that led to them, the denylist, restarts. */
@@ -27,14 +26,10 @@ export const netfilterWatcher: WatcherDefinition<typeof Options> = {
   options: Options,
   reads: 'container',
   byDefault: true,
+  list: LIST,
   tellsOf: (jail) => jail === 'netfilter',
   create: (name, options, tools) =>
-    createNetfilterWatcher(
-      name,
-      tools.containerLog(
-        options.container === undefined ? { service: options.service } : { container: options.container },
-      ),
-    ),
+    createNetfilterWatcher(name, openLog(name, options, tools, LIST), { isRecords: options.from !== 'docker' }),
   createParser: () => parseNetfilterLine,
   createFor: (name, source) => createNetfilterWatcher(name, source),
 };
@@ -42,13 +37,15 @@ export const netfilterWatcher: WatcherDefinition<typeof Options> = {
 /**
  * What the log says, with each failure joined to the network it was counted for, a ban to its last failure, and a clear
  * to its cause. It is stricter than `parseNetfilterLine`: lines in the format before 2025-10 do not count once the
- * process has printed today's, and neither do the further lines of a name that has line breaks in it.
+ * process has printed today's, and neither do the further lines of a name that has line breaks in it. `isRecords`: the
+ * lines are netfilter's records, of which a start leaves one alone.
  */
-export function createNetfilterWatcher(name: string, source: LogSource): Watcher {
-  return watchLog({ name, source, createReader: () => new NetfilterReader() });
+export function createNetfilterWatcher(name: string, source: LogSource, { isRecords = false } = {}): Watcher {
+  return watchLog({ name, source, createReader: () => new NetfilterReader(isRecords) });
 }
 
 class NetfilterReader implements LineReader {
+  readonly #isRecords: boolean;
   /** How the process begins its lines, as far as is known. */
   #format: 'prefixed' | 'unprefixed' | undefined;
   #openLines = 0;
@@ -59,10 +56,20 @@ class NetfilterReader implements LineReader {
   /** Those of them that are not yet handed out, and so may still be completed. */
   readonly #completable = new Set<AuthFailed>();
 
+  constructor(isRecords: boolean) {
+    this.#isRecords = isRecords;
+  }
+
   readLine(text: string, stamp: string, out: Observation[]): void {
     const line = readNetfilterLine(text);
     if (!this.#isOurs(text, line)) return;
-    for (const sign of line.signs) this.#noteSign(sign);
+    for (const sign of line.signs) {
+      this.#noteSign(sign);
+      if (sign.sign === 'listening' && this.#isRecords) {
+        this.#starting = true;
+        this.#say({ kind: 'cleared', jail: 'netfilter', line: text }, atOf(stamp), out);
+      }
+    }
     for (const statement of line.statements) this.#say(statement, atOf(stamp), out);
   }
 

@@ -4,7 +4,7 @@ import type { Network } from '../core/network.ts';
 import type { Cursor, Snapshot } from '../core/watcher.ts';
 import { ClearReasons } from './redis-clear.ts';
 import type { KeyBan } from './redis-keys.ts';
-import { type ActiveHash, isSameHash, readActiveBans, readNetworks } from './redis-state.ts';
+import { type ActiveHash, isSameHash, readActiveBans, readEntries } from './redis-state.ts';
 
 /** Where there is much to read, it is read whole more seldom as long as the number of bans is the same. */
 const LARGE_HASH = 1_000;
@@ -14,6 +14,9 @@ const REFRESH_MS = 30_000;
 /** More than this of a ban's time left means that it did not just expire. */
 const PURGE_TICK_MS = 10_000;
 const MOST_JAILS = 256;
+/** What netfilter has denied, what the admin wants denied and allowed: it follows the admin's lists within a minute. */
+const LISTS = ['F2B_PERM_BANS', 'F2B_BLACKLIST', 'F2B_WHITELIST'] as const;
+const HASHES = ['F2B_ACTIVE_BANS', ...LISTS] as const;
 const OTHER_JAIL = 'fail2ban';
 
 /** Where the last life of this watcher ended. */
@@ -37,7 +40,7 @@ export class BanHashes {
   #runId = '';
   #hash: Readonly<Record<string, string>> | undefined;
   #active = EMPTY;
-  #permanent = '';
+  #listed = '';
   #lengths = '';
   #readAt: number | undefined;
   #toldAt: number | undefined;
@@ -84,12 +87,15 @@ export class BanHashes {
   async poll(now: number, { isWanted = false } = {}): Promise<Snapshot | undefined> {
     const client = this.#client;
     const isToBeTold = isWanted || isDue(this.#toldAt, REFRESH_MS, now);
-    const lengths = (await Promise.all([client.hlen('F2B_ACTIVE_BANS'), client.hlen('F2B_PERM_BANS')])).join();
+    const lengths = (await Promise.all(HASHES.map((hash) => client.hlen(hash)))).join();
     if (!isToBeTold && lengths === this.#lengths && !isDue(this.#readAt, this.#readEveryMs(), now)) return undefined;
-    const [hash, fields] = await Promise.all([client.hgetall('F2B_ACTIVE_BANS'), client.hkeys('F2B_PERM_BANS')]);
-    const permanent = fields.sort().join();
+    const [hash, ...lists] = await Promise.all([
+      client.hgetall('F2B_ACTIVE_BANS'),
+      ...LISTS.map((list) => client.hkeys(list)),
+    ]);
+    const listed = JSON.stringify(lists.map((fields) => fields.sort()));
     const isSame = this.#hash !== undefined && isSameHash(this.#hash, hash);
-    if (isSame && this.#permanent === permanent && !isToBeTold) {
+    if (isSame && this.#listed === listed && !isToBeTold) {
       this.#lengths = lengths;
       this.#readAt = now;
       return undefined;
@@ -99,7 +105,7 @@ export class BanHashes {
     const cleared = await this.#whyCleared(active, now);
     this.#hash = hash;
     this.#active = active;
-    this.#permanent = permanent;
+    this.#listed = listed;
     this.#lengths = lengths;
     this.#readAt = now;
     this.#toldAt = now;
@@ -107,7 +113,8 @@ export class BanHashes {
       at: now,
       jails: [...new Set(['netfilter', ...(this.#keysAreComplete ? this.#jails : [])])],
       bans: [...this.#bans(active), ...this.#keys],
-      denylist: readNetworks(fields),
+      denylist: readEntries([...(lists[0] ?? []), ...(lists[1] ?? [])]),
+      allowlist: readEntries(lists[2] ?? []),
       ...(cleared !== undefined && { cleared }),
     };
   }

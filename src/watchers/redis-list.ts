@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { type Clock, toRfc3339 } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Cursor, LogChunk, LogLine, LogSource, RedisAddress } from '../core/watcher.ts';
-import { countFresh, formatPlace, type ListPlace, parsePlace, placeAt } from './list-place.ts';
+import { countFresh, formatPlace, isNewest, type ListPlace, parsePlace, placeAt } from './list-place.ts';
 import { connectRedis, explainRedisError } from './redis-connection.ts';
 import { recordText, recordTime } from './redis-record.ts';
 
@@ -13,6 +13,8 @@ const LOOK_BACK_MS = 600_000;
 const MOST_RECORDS = 50_000;
 /** Read at first, to see whether anything is new. */
 const FIRST_LOOK = 64;
+/** A look at the newest record alone can be deceived by others that are the same, but not for long. */
+const FULL_LOOK_EVERY = 30;
 /** Lines of one chunk. */
 const CHUNK = 500;
 
@@ -57,7 +59,12 @@ async function* follow(
 ): AsyncIterable<LogChunk> {
   const { key, clock, logger } = options;
   let place = from;
-  while (!signal.aborted) {
+  for (let poll = 0; !signal.aborted; poll++) {
+    if (place !== undefined && poll % FULL_LOOK_EVERY !== 0 && (await isUnchanged(client, key, place))) {
+      yield { lines: [] };
+      await clock.sleep(POLL_MS, signal);
+      continue;
+    }
     const { length, records, fresh } = await readFresh(client, key, place);
     const isMissed = fresh === undefined && place !== undefined;
     if (isMissed) logger.warn({ list: key, length }, 'records of a list were trimmed away before they could be read');
@@ -66,6 +73,12 @@ async function* follow(
     place = placeAt(length, records);
     await clock.sleep(POLL_MS, signal);
   }
+}
+
+/** Whether the list looks as it was left: as long, and with the same record in front. */
+async function isUnchanged(client: Redis, key: string, place: ListPlace): Promise<boolean> {
+  const [length, newest] = await Promise.all([client.llen(key), client.lindex(key, 0)]);
+  return length === place.length && isNewest(place, newest);
 }
 
 /** The newest records, as many as it takes to find the place again; all of them if it is not among them. */

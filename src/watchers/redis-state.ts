@@ -36,8 +36,14 @@ export function readSeconds(value: string | null | undefined): number | undefine
   return typeof value === 'string' && /^\d{1,11}$/.test(value) ? Number(value) * 1000 : undefined;
 }
 
-export function readNetworks(fields: readonly string[]): Network[] {
-  return [...new Set(fields.flatMap((field) => parseNetwork(field) ?? []))];
+/** Longest name of a host, https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4. */
+const HOST_NAME = /^[\w.-]{1,253}$/;
+
+/** Entries of a list that a person keeps: networks in canonical spelling, and names of hosts; anything else is passed over. */
+export function readEntries(fields: readonly string[]): string[] {
+  return [
+    ...new Set(fields.flatMap((field) => parseNetwork(field) ?? (HOST_NAME.test(field) ? field.toLowerCase() : []))),
+  ];
 }
 
 /** Whether two answers of HGETALL say the same; nothing is parsed for it. */

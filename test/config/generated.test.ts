@@ -7,7 +7,9 @@ import { generatedFiles } from '../../scripts/generated-files.ts';
 import { exampleConfig } from '../../src/config/example.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import { notifierDefinitions } from '../../src/notifiers/registry.ts';
 import { VERSION } from '../../src/version.ts';
+import { watcherDefinitions } from '../../src/watchers/registry.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const env = {
@@ -35,8 +37,8 @@ describe('what is made from the schema', () => {
       .map((line, index) => line.replace('name: second', `name: n${index}`))
       .join('\n');
     const config = parseConfig(named.replace(/^cowbell: every.*$/m, '').replace(/^\$\{NAME\} and.*$/m, ''), { env });
-    expect(config.notifiers.map(({ type }) => type)).toEqual(['slack', 'discord', 'webhook', 'console']);
-    expect(config.watchers?.map(({ type }) => type)).toEqual(['netfilter', 'fail2ban', 'redis']);
+    expect(config.notifiers.map(({ type }) => type)).toEqual(notifierDefinitions.map(({ type }) => type));
+    expect(config.watchers?.map(({ type }) => type)).toEqual(watcherDefinitions.map(({ type }) => type));
   });
 
   it('the JSON Schema takes what is right and refuses what is wrong', () => {

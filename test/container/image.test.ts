@@ -198,7 +198,7 @@ describe('the image', () => {
       const cowbell = await start(['run'], env, { binds });
       const told = (type: string) => receiver.events().filter((event) => event.type === `cowbell.${type}`);
       await eventually(() => expect(told('bans.adopted')).toHaveLength(1), { timeoutMs: 20_000 });
-      expect(await output(cowbell)).toContain('watching Redis alone');
+      expect(await output(cowbell)).toContain('reading what mailcow keeps of its logs');
       await redis.client.hset('F2B_ACTIVE_BANS', '45.155.205.21/32', until);
       await eventually(() => expect(told('ban.started').at(-1)?.subject).toBe('45.155.205.21/32'), {
         timeoutMs: 20_000,

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createWriteStream, mkdtempSync, rmSync, type WriteStream, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { BanEvent } from '../../src/core/event.ts';
+import { BAN_EVENT_TYPES, type BanEvent } from '../../src/core/event.ts';
 import { openLedger } from '../../src/ledger/ledger.ts';
 import { composeLabels, type DockerEngine, startEngine } from './docker-engine.ts';
 import { eventually } from './eventually.ts';
@@ -40,11 +40,24 @@ const NODE = process.execPath;
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
 const FLAGS = ['--disable-warning=ExperimentalWarning', MAIN];
 
-/** `program`: what runs cowbell, flags and script; the sources if not given. */
-export async function startStack({ chatIntervalMs = 500, program: started = FLAGS } = {}): Promise<NetfilterStack> {
+export interface StackOptions {
+  chatIntervalMs?: number;
+  /** What runs cowbell, flags and script; the sources if not given. */
+  program?: string[];
+  /** Without one, there is no Docker socket where cowbell looks for it. */
+  withEngine?: boolean;
+  /** Without it, cowbell is not told where Redis is. */
+  withRedis?: boolean;
+  /** Tell the webhook of extensions, too. */
+  withExtensions?: boolean;
+}
+
+export async function startStack(options: StackOptions = {}): Promise<NetfilterStack> {
+  const { chatIntervalMs = 500, program: started = FLAGS, withEngine = true, withRedis = true } = options;
+  const events = options.withExtensions ? `, events: [${BAN_EVENT_TYPES.join(', ')}]` : '';
   const folder = mkdtempSync(join(tmpdir(), 'cb-'));
-  const [engine, redis, slack, discord, webhook] = await Promise.all([
-    startEngine(),
+  const [runningEngine, redis, slack, discord, webhook] = await Promise.all([
+    withEngine ? startEngine() : undefined,
     startRedis(),
     startReceiver({ kind: 'slack' }),
     startReceiver({ kind: 'discord' }),
@@ -62,13 +75,13 @@ export async function startStack({ chatIntervalMs = 500, program: started = FLAG
       config,
       `host: mail.example.org
 state: ${state}
-docker: {socket: ${engine.socket}, project: mailcowdockerized}
-redis: {url: '${redis.url}', password: ${redis.password}}
+docker: {socket: ${runningEngine?.socket ?? join(folder, 'no.sock')}, project: mailcowdockerized}
+${withRedis ? `redis: {url: '${redis.url}', password: ${redis.password}}` : ''}
 http: {listen: '127.0.0.1:0'}
 notifiers:
   - {type: slack, url: '${slack.url}', group_interval_ms: ${chatIntervalMs}}
   - {type: discord, url: '${discord.url}', group_interval_ms: ${chatIntervalMs}}
-  - {type: webhook, url: '${webhook.url}', secret: ${WEBHOOK_SECRET}}
+  - {type: webhook, url: '${webhook.url}', secret: ${WEBHOOK_SECRET}${events}}
 ${settings}`,
     );
   writeConfig('');
@@ -80,8 +93,14 @@ ${settings}`,
     await new Promise((resolve) => opening.once('open', resolve));
   }
 
+  const engineOf = (): DockerEngine => {
+    if (runningEngine === undefined) throw new Error('there is no engine in this stack');
+    return runningEngine;
+  };
   const stack: NetfilterStack = {
-    engine,
+    get engine() {
+      return engineOf();
+    },
     redis,
     slack,
     discord,
@@ -93,7 +112,7 @@ ${settings}`,
       });
     },
     async startNetfilter() {
-      await engine.run({
+      await engineOf().run({
         name: NETFILTER,
         labels: composeLabels('netfilter-mailcow'),
         binds: [`${folder}:/feed`],
@@ -103,7 +122,7 @@ ${settings}`,
     },
     async startNetfilterAgain() {
       feed?.destroy();
-      await engine.docker.getContainer(NETFILTER).start();
+      await engineOf().docker.getContainer(NETFILTER).start();
       await openFeed();
     },
     async startCowbell(settings = '') {
@@ -112,7 +131,7 @@ ${settings}`,
       programs.push(program);
       await eventually(() => {
         if (!program.output().includes('cowbell is watching')) throw new Error(program.output());
-        if (settings !== '' && !settings.includes('redis')) return;
+        if (!withRedis || (settings !== '' && !settings.includes('redis'))) return;
         const ledger = openLedger(state, Date.now, { readOnly: true });
         const hasLooked = ledger.meta('adopted:redis') !== undefined;
         ledger.close();
@@ -137,7 +156,7 @@ ${settings}`,
     async close() {
       await Promise.all(programs.map((program) => program.end('SIGKILL')));
       feed?.destroy();
-      await Promise.all([engine.close(), redis.close(), slack.stop(), discord.stop(), webhook.stop()]);
+      await Promise.all([runningEngine?.close(), redis.close(), slack.stop(), discord.stop(), webhook.stop()]);
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensurePackages } from '../test/support/packages.ts';
+import { benchAddresses } from './addresses.ts';
 import { buildForBench } from './built.ts';
 import { benchCrash } from './crash.ts';
 import { benchDrain } from './drain.ts';
@@ -9,12 +10,15 @@ import { benchIdle } from './idle.ts';
 import { benchLatency } from './latency.ts';
 import { formatRows, type Row } from './row.ts';
 import { benchStorm } from './storm.ts';
+import { benchWatchers } from './watchers.ts';
 
 const README = join(import.meta.dirname, '..', 'README.md');
 const BENCHES: Record<string, (program: string[]) => Promise<Row | Row[]>> = {
   drain: benchDrain,
+  watchers: benchWatchers,
   latency: benchLatency,
   storm: benchStorm,
+  addresses: benchAddresses,
   crash: benchCrash,
   idle: benchIdle,
 };

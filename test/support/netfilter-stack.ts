@@ -24,6 +24,8 @@ export interface NetfilterStack {
   /** Makes the netfilter container print a line; resolves when it is handed over. */
   print(...lines: string[]): Promise<void>;
   startNetfilter(): Promise<void>;
+  /** Starts the container of another of mailcow's services; what it returns makes it print. */
+  startService(service: string): Promise<(...lines: string[]) => Promise<void>>;
   /** Starts the same container again, after the engine was stopped. */
   startNetfilterAgain(): Promise<void>;
   /** Starts cowbell and waits until it has had its first look at Redis; `settings` is YAML that is added to the configuration. */
@@ -35,10 +37,15 @@ export interface NetfilterStack {
   close(): Promise<void>;
 }
 
-const NETFILTER = 'mailcowdockerized-netfilter-mailcow-1';
+const NETFILTER = 'netfilter-mailcow';
 const NODE = process.execPath;
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
 const FLAGS = ['--disable-warning=ExperimentalWarning', MAIN];
+
+/** As compose names it. */
+function containerOf(service: string): string {
+  return `mailcowdockerized-${service}-1`;
+}
 
 export interface StackOptions {
   chatIntervalMs?: number;
@@ -63,12 +70,11 @@ export async function startStack(options: StackOptions = {}): Promise<NetfilterS
     startReceiver({ kind: 'discord' }),
     startReceiver({ kind: 'webhook', secret: WEBHOOK_SECRET }),
   ]);
-  const fifo = join(folder, 'feed');
   const state = join(folder, 'cowbell.db');
   const config = join(folder, 'cowbell.yaml');
   const programs: RunningProgram[] = [];
-  let feed: WriteStream | undefined;
-  execFileSync('mkfifo', [fifo]);
+  /** What each service prints is written here, by its name. */
+  const feeds = new Map<string, WriteStream>();
 
   const writeConfig = (settings: string) =>
     writeFileSync(
@@ -86,17 +92,34 @@ ${settings}`,
     );
   writeConfig('');
 
-  async function openFeed(): Promise<void> {
-    const opening = createWriteStream(fifo);
+  async function openFeed(service: string): Promise<void> {
+    feeds.get(service)?.destroy();
+    const opening = createWriteStream(join(folder, service));
     opening.on('error', () => {});
-    feed = opening;
+    feeds.set(service, opening);
     await new Promise((resolve) => opening.once('open', resolve));
+  }
+
+  async function startService(service: string): Promise<(...lines: string[]) => Promise<void>> {
+    execFileSync('mkfifo', [join(folder, service)]);
+    await engineOf().run({
+      name: containerOf(service),
+      labels: composeLabels(service),
+      binds: [`${folder}:/feed`],
+      script: `while true; do cat /feed/${service}; done`,
+    });
+    await openFeed(service);
+    return (...lines) =>
+      new Promise((resolve, reject) => {
+        feeds.get(service)?.write(`${lines.join('\n')}\n`, (error) => (error ? reject(error) : resolve()));
+      });
   }
 
   const engineOf = (): DockerEngine => {
     if (runningEngine === undefined) throw new Error('there is no engine in this stack');
     return runningEngine;
   };
+  let printNetfilter = async (..._lines: string[]): Promise<void> => {};
   const stack: NetfilterStack = {
     get engine() {
       return engineOf();
@@ -106,24 +129,14 @@ ${settings}`,
     discord,
     webhook,
     state,
-    async print(...lines) {
-      await new Promise<void>((resolve, reject) => {
-        feed?.write(`${lines.join('\n')}\n`, (error) => (error ? reject(error) : resolve()));
-      });
-    },
+    print: (...lines) => printNetfilter(...lines),
     async startNetfilter() {
-      await engineOf().run({
-        name: NETFILTER,
-        labels: composeLabels('netfilter-mailcow'),
-        binds: [`${folder}:/feed`],
-        script: 'while true; do cat /feed/feed; done',
-      });
-      await openFeed();
+      printNetfilter = await startService(NETFILTER);
     },
+    startService,
     async startNetfilterAgain() {
-      feed?.destroy();
-      await engineOf().docker.getContainer(NETFILTER).start();
-      await openFeed();
+      await engineOf().docker.getContainer(containerOf(NETFILTER)).start();
+      await openFeed(NETFILTER);
     },
     async startCowbell(settings = '') {
       writeConfig(settings);
@@ -155,7 +168,7 @@ ${settings}`,
     },
     async close() {
       await Promise.all(programs.map((program) => program.end('SIGKILL')));
-      feed?.destroy();
+      for (const feed of feeds.values()) feed.destroy();
       await Promise.all([runningEngine?.close(), redis.close(), slack.stop(), discord.stop(), webhook.stop()]);
       rmSync(folder, { recursive: true, force: true });
     },

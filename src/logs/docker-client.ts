@@ -1,11 +1,12 @@
 import type Docker from 'dockerode';
 import { messageOf, PermanentError, TransientError } from '../core/errors.ts';
+import { loadDockerode } from './load-dockerode.ts';
 
 export type DockerClient = Docker;
 
 /** A client for `/path/to.sock`, `unix:///path`, `tcp://host:port` or `http(s)://host:port`; it connects when used. */
 export async function createDockerClient(socket: string): Promise<DockerClient> {
-  const { default: Dockerode } = await import('dockerode');
+  const Dockerode = await loadDockerode();
   if (!/^[a-z]+:\/\//.test(socket)) return new Dockerode({ socketPath: socket });
   const url = URL.parse(socket);
   if (url?.protocol === 'unix:') return new Dockerode({ socketPath: decodeURIComponent(url.pathname) });

@@ -86,9 +86,9 @@ export function networkRange(network: Network): { first: Uint8Array; last: Uint8
 
 /** An address as 16 bytes that sort as addresses do; IPv4 as `::ffff:a.b.c.d`. */
 export function addressKey(ip: Ip): Uint8Array {
-  const address = ipaddr.parse(ip);
-  const wide = address instanceof ipaddr.IPv4 ? address.toIPv4MappedAddress() : address;
-  return Uint8Array.from(wide.toByteArray());
+  // Canonical spelling makes four numbers of it as they stand; IPv6 is left to the library.
+  if (!ip.includes(':')) return Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, ...ip.split('.').map(Number));
+  return Uint8Array.from(ipaddr.parse(ip).toByteArray());
 }
 
 export function networkContains(network: Network, ip: Ip): boolean {

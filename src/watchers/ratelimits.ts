@@ -8,6 +8,8 @@ import { accountOf } from './redact.ts';
 import { createRedisList } from './redis-list.ts';
 
 const LIST = 'RL_LOG';
+/** Nobody waits for it. */
+const POLL_MS = 5_000;
 /** One mail has no more recipients than this. */
 const MOST_RECIPIENTS = 100_000;
 
@@ -25,7 +27,7 @@ export const ratelimitsWatcher: WatcherDefinition<typeof Options> = {
     if (redis === undefined) throw new PermanentError(`the watcher ${name} needs \`redis\` in the configuration`);
     return createRateLimitsWatcher(
       name,
-      createRedisList({ key: LIST, address: redis, clock, logger, textOf: (_, raw) => raw }),
+      createRedisList({ key: LIST, address: redis, clock, logger, pollMs: POLL_MS, textOf: (_, raw) => raw }),
     );
   },
   createParser: () => parseRateLimit,

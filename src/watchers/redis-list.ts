@@ -23,6 +23,7 @@ export interface RedisListOptions {
   address: RedisAddress;
   clock: Clock;
   logger: Logger;
+  pollMs?: number;
   /** The line that a record stands for; a program's log line if not given. Undefined for what is none. */
   textOf?: (record: unknown, raw: string) => string | undefined;
 }
@@ -57,12 +58,12 @@ async function* follow(
   from: ListPlace | undefined,
   signal: AbortSignal,
 ): AsyncIterable<LogChunk> {
-  const { key, clock, logger } = options;
+  const { key, clock, logger, pollMs = POLL_MS } = options;
   let place = from;
   for (let poll = 0; !signal.aborted; poll++) {
     if (place !== undefined && poll % FULL_LOOK_EVERY !== 0 && (await isUnchanged(client, key, place))) {
       yield { lines: [] };
-      await clock.sleep(POLL_MS, signal);
+      await clock.sleep(pollMs, signal);
       continue;
     }
     const { length, records, fresh } = await readFresh(client, key, place);
@@ -71,7 +72,7 @@ async function* follow(
     const since = place === undefined ? clock.now() - LOOK_BACK_MS : undefined;
     yield* chunksOf(records.slice(0, fresh ?? records.length), { length, records, since, isMissed }, options);
     place = placeAt(length, records);
-    await clock.sleep(POLL_MS, signal);
+    await clock.sleep(pollMs, signal);
   }
 }
 

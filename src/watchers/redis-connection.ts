@@ -20,6 +20,8 @@ export async function connectRedis(address: RedisAddress, signal?: AbortSignal):
     protocol: 2,
     lazyConnect: true,
     enableOfflineQueue: false,
+    // What is asked at the same moment goes out at once.
+    enableAutoPipelining: true,
     // It would wait, without end and without a word, for a Redis that loads its data.
     enableReadyCheck: false,
     disableClientInfo: true,

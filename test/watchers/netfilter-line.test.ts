@@ -162,17 +162,17 @@ const FAILURES: [ip: string, text: string, expected: Record<string, unknown>][] 
   [
     '91.240.118.7',
     '2 (imap-login: Disconnected (auth failed, 3 attempts in 20 secs): user=<a>b@example.org>, method=PLAIN, rip=91.240.118.7, lip=172.22.1.250, TLS)',
-    { rule: '2', service: 'imap', account: 'a>b@example.org', reason: 'Disconnected' },
+    { rule: '2', service: 'imap', account: 'a>b@example.org', reason: 'auth failed' },
   ],
   [
     '91.240.118.7',
     '8 (pop3-login: Aborted login (auth failed, 1 attempts in 2 secs): user=<>, method=PLAIN, rip=91.240.118.7, lip=172.22.1.250)',
-    { rule: '8', service: 'pop3', reason: 'Aborted login' },
+    { rule: '8', service: 'pop3', reason: 'auth failed' },
   ],
   [
     '91.240.118.7',
     '8 (managesieve-login: Aborted login (auth failed, 1 attempts in 2 secs): user=<x>, method=PLAIN, rip=91.240.118.7, lip=172.22.1.250)',
-    { rule: '8', service: 'sieve', account: 'x', reason: 'Aborted login' },
+    { rule: '8', service: 'sieve', account: 'x', reason: 'auth failed' },
   ],
   [
     '91.240.118.8',

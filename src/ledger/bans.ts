@@ -29,6 +29,8 @@ export interface BanRecord {
   endedAt: number | undefined;
   endReason: EndReason | undefined;
   repeats: number;
+  /** How often each log has said so. */
+  tells: Record<string, number>;
   /** A log line has said so. */
   logged: boolean;
   /** The server's own state has said so. */
@@ -72,6 +74,7 @@ interface BanRow {
   ended_at: number | null;
   end_reason: string | null;
   repeats: number;
+  tells: string;
   logged: number;
   confirmed: number;
   claimed: number;
@@ -97,6 +100,7 @@ function fromRow(row: BanRow): BanRecord {
     endedAt: row.ended_at ?? undefined,
     endReason: (row.end_reason ?? undefined) as EndReason | undefined,
     repeats: row.repeats,
+    tells: JSON.parse(row.tells) as Record<string, number>,
     logged: row.logged === 1,
     confirmed: row.confirmed === 1,
     claimed: row.claimed === 1,
@@ -188,6 +192,7 @@ export class Bans {
       endedAt: undefined,
       endReason: undefined,
       repeats: 0,
+      tells: {},
       logged: false,
       confirmed: false,
       claimed: false,
@@ -201,8 +206,8 @@ export class Bans {
     };
     this.#db.run(
       `INSERT INTO bans (state, started_at, until, permanent, told_until, ended_at, end_reason, repeats, logged, confirmed,
-         claimed, late, adopted, leaving, seen_at, due_at, sources, reasons, id, jail, network)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         claimed, late, adopted, leaving, seen_at, due_at, sources, reasons, tells, id, jail, network)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       ...columns(record),
       record.id,
       record.jail,
@@ -215,7 +220,7 @@ export class Bans {
     this.#db.run(
       `UPDATE bans SET state = ?, started_at = ?, until = ?, permanent = ?, told_until = ?, ended_at = ?, end_reason = ?,
          repeats = ?, logged = ?, confirmed = ?, claimed = ?, late = ?, adopted = ?, leaving = ?, seen_at = ?, due_at = ?,
-         sources = ?, reasons = ? WHERE id = ?`,
+         sources = ?, reasons = ?, tells = ? WHERE id = ?`,
       ...columns(record),
       record.id,
     );
@@ -257,5 +262,6 @@ function columns(ban: BanRecord): (string | number | null)[] {
     ban.dueAt === undefined ? null : Math.round(ban.dueAt),
     JSON.stringify(ban.sources),
     ban.reasons === undefined ? null : JSON.stringify(ban.reasons),
+    JSON.stringify(ban.tells),
   ];
 }

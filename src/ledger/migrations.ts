@@ -99,6 +99,9 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE evidence ADD COLUMN key TEXT;
   ALTER TABLE evidence ADD COLUMN session TEXT;
 
+  -- how often each log said so
+  ALTER TABLE bans ADD COLUMN tells TEXT NOT NULL DEFAULT '{}';
+
   CREATE TABLE rejects (
     window_at INTEGER NOT NULL,
     ip        BLOB NOT NULL,

@@ -128,7 +128,7 @@ export class Episodes {
       this.#ledger.evidence.reasons(ban.network, since, ban.jail),
       this.#ledger.rejects.inside(ban.network, since),
     );
-    if (ban.reasons === undefined || weightOf(reasons) > weightOf(ban.reasons)) ban.reasons = reasons;
+    if (ban.reasons === undefined || weightOf(reasons) >= weightOf(ban.reasons)) ban.reasons = reasons;
   }
 
   #tell(type: 'ban.started' | 'ban.extended' | 'ban.ended', ban: BanRecord, at: number): void {

@@ -55,6 +55,7 @@ function foldBanned(fold: Folding, seen: Banned): void {
     until: until === Number.POSITIVE_INFINITY ? undefined : until,
     permanent: until === Number.POSITIVE_INFINITY,
     logged: true,
+    tells: { [fold.source]: 1 },
     claimed: seen.claimed === true,
     late: fold.isLate(seen.at),
     adopted: seen.restored === true || fold.isBeforeFirstStart(seen.at),
@@ -66,7 +67,12 @@ function foldBanned(fold: Folding, seen: Banned): void {
 }
 
 function foldRepeat(fold: Folding, ban: BanRecord, seen: Banned, until: number | undefined): void {
-  if (ban.logged && seen.restored !== true) ban.repeats++;
+  if (seen.restored !== true) {
+    // Two logs may tell of the same: the one that said so most often counts.
+    const tells = (ban.tells[fold.source] ?? 0) + 1;
+    ban.tells[fold.source] = tells;
+    ban.repeats = Math.max(ban.repeats, tells - 1);
+  }
   if (!ban.logged && ban.state === 'suspected') ban.startedAt = Math.min(ban.startedAt, seen.at);
   ban.logged = true;
   ban.claimed ||= seen.claimed === true;

@@ -10,7 +10,7 @@ import { ipsOf, type LoginText } from './login-text.ts';
 /** Up to the backend's name; an error of the server itself has another word than `Info` here, and is not read. */
 const WORKER =
   /^(?:dovecot: )?(?:dovecot-)?auth(?:-worker)?(?:\((?:\d{1,10}|default)\))?: (?:Info: )?(?:conn [\w:./-]{1,80}(?: \([\w=,]{0,60}\))?: )?(?:auth-worker<\d{1,10}>: )?(?:request \[\d{1,10}\]: )?[a-z][\w-]{0,30}\(/;
-const PROCESS = /^(?:dovecot: )?auth(?:-worker)?\((?!\d{1,10}\)|default\))/;
+const PROCESS = /^(?:dovecot: )?auth(?:-worker)?\((?!(?:\d{1,10}|default)\): )/;
 
 /** dovecot cuts a name to this many bytes: what looks like a place further behind, a client wrote. */
 const LONGEST_NAME = 64;

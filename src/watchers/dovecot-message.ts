@@ -24,10 +24,10 @@ const LOGIN = /^(?:dovecot: )?(imap|pop3|managesieve|sieve|submission)-login: (?
  */
 const FAILED =
   /\((auth failed|authorization failed|tried to use dis(?:abled|allowed) \w{1,20} auth|proxy dest auth(?:entication failure| failed)|user disabled|password expired|login disabled)(?: to [\w.:-]{1,255})?(?:, (?:\d{1,9}\/)?(\d{1,9}) (?:attempts|successful auths))?/;
-const OTHER = /\(([a-z][\w' ]{2,60})/;
+const OTHER = /\(([a-z][A-Za-z' ]{2,60}?)(?: in \d|[,)])/;
 
-/** Behind the client's address there are only dovecot's own words: nothing in angle brackets but the session. */
-const BEHIND_RIP = /^ rip=([0-9a-f.:]{2,45})(?=,|$)[^<>]*(?:session=<([^<>]{0,80})>[^<>]*)?$/;
+/** Behind the client's address there are only dovecot's own words: nothing in angle brackets but the session, at the end. */
+const BEHIND_RIP = /^ rip=([0-9a-f.:]{2,45})(?=,|$)[^<>]*(?:session=<([^<>]{0,80})>)?$/;
 
 /** What a message says of a login, or of a connection that ended without one; undefined for anything else. */
 export function readDovecotMessage(message: string): LoginText | undefined {

@@ -7,6 +7,7 @@ const NEEDED: readonly { program: string; debianPackage: string }[] = [
   { program: '/usr/sbin/dockerd', debianPackage: 'docker.io' },
   { program: '/usr/sbin/iptables', debianPackage: 'iptables' },
   { program: '/usr/bin/fail2ban-server', debianPackage: 'fail2ban' },
+  { program: '/usr/lib/dovecot/imap-login', debianPackage: 'dovecot-imapd' },
   { program: '/bin/busybox', debianPackage: 'busybox-static' },
   { program: '/usr/bin/curl', debianPackage: 'curl' },
 ];

@@ -21,7 +21,20 @@ export interface Explained {
   restored?: true;
   rule?: string;
   account?: string;
+  mechanism?: string;
+  /** A line about a whole connection: so many attempts. */
+  attempts?: number;
   reason?: string;
+  /** Status of the reply, `550 5.7.1`. */
+  code?: string;
+  dnsbl?: string;
+  sender?: string;
+  recipient?: string;
+  helo?: string;
+  hostname?: string;
+  /** Name of a rate limit. */
+  limit?: string;
+  recipients?: number;
   /** The address may be one that the client wrote. */
   claimed?: true;
 }
@@ -69,7 +82,17 @@ function explained(statement: Statement): Explained {
     ...pick(said, 'restored'),
     ...pick(said, 'rule'),
     ...pick(said, 'account'),
+    ...pick(said, 'mechanism'),
+    ...pick(said, 'attempts'),
     ...pick(said, 'reason'),
+    ...pick(said, 'code'),
+    ...pick(said, 'dnsbl'),
+    ...pick(said, 'sender'),
+    ...pick(said, 'recipient'),
+    ...pick(said, 'helo'),
+    ...pick(said, 'hostname'),
+    ...pick(said, 'limit'),
+    ...pick(said, 'recipients'),
     ...pick(said, 'claimed'),
   };
 }

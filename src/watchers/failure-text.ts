@@ -48,11 +48,13 @@ function readPostfix(text: string): FailureText | undefined {
   if (text.startsWith('warning: non-SMTP command')) return { service: 'smtp', reason: 'non-SMTP command', addresses };
   const sasl = /^: SASL ([\w-]{1,20}) authentication failed/.exec(rest);
   if (sasl === null) return { service: 'smtp', addresses };
-  const user = rest.indexOf('sasl_username=');
+  const at = rest.indexOf('sasl_username=');
+  const user = at < 0 ? undefined : rest.slice(at + 'sasl_username='.length);
   return {
     service: 'smtp',
     reason: `SASL ${sasl[1]} authentication failed`,
-    ...(user < 0 ? {} : { account: rest.slice(user + 'sasl_username='.length) }),
+    // Postfix's own words for a name that it could not make out.
+    ...(user !== undefined && user !== '(unavailable)' && { account: user }),
     addresses,
   };
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { openDatabase } from '../../src/ledger/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Mailcow, startMailcow } from '../support/mailcow.ts';
 import { type NetfilterStack, startStack } from '../support/netfilter-stack.ts';
@@ -19,9 +20,30 @@ const A = '185.36.81.23';
 const B = '45.142.120.9';
 const told = () => stack.events().map(shortEvent);
 
+/** A record of a list as mailcow's syslog-ng writes it. */
+async function keep(list: string, program: string, message: string): Promise<void> {
+  const time = String(Math.round(Date.now() / 1_000));
+  await stack.redis.client.lpush(list, `${JSON.stringify({ time, program, priority: 'info', message })}\n`);
+}
+
+function countOf(table: string): number {
+  const db = openDatabase(stack.state, { readOnly: true });
+  const rows = db.get<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)?.n ?? 0;
+  db.close();
+  return rows;
+}
+
 it('without a Docker socket, Redis alone gives every ban with its reasons, its end and why it ended', async () => {
   const cowbell = await stack.startCowbell();
   expect(cowbell.output()).toContain('there is no Docker socket');
+  // What syslog-ng keeps of postfix: one of our own users logs in, and is refused once.
+  await keep(
+    'POSTFIX_MAILLOG',
+    'postfix/smtps/smtpd',
+    `4F3B21A0: client=x[${A}], sasl_method=PLAIN, sasl_username=anna@example.org`,
+  );
+  await keep('POSTFIX_MAILLOG', 'postfix/postscreen', `PREGREET 11 after 0 from [${A}]:54881: EHLO x`);
+  await eventually(() => expect(countOf('known_users')).toBe(1));
   for (let n = 0; n < 10; n++) await mailcow.fail(A, n < 7 ? 'info@example.org' : 'sales@example.org');
   await eventually(() => expect(told()).toEqual([`ban.started ${A}/32`]));
   const [started] = stack.events();
@@ -29,6 +51,8 @@ it('without a Docker socket, Redis alone gives every ban with its reasons, its e
     ban: {
       confirmed: true,
       attempts: 10,
+      rejects: 1,
+      known_users: [{ name: 'anna@example.org', logins: 1 }],
       services: ['smtp'],
       rules: ['3'],
       offenders: [{ ip: A, attempts: 10 }],

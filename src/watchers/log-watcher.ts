@@ -1,4 +1,4 @@
-import type { Observation } from '../core/observation.ts';
+import type { Observation, Statement } from '../core/observation.ts';
 import type { Batch, Cursor, LogSource, Watcher } from '../core/watcher.ts';
 
 /** Longer lines are cut before they are matched: no line that says something is nearly as long. */
@@ -17,6 +17,15 @@ export interface LineReader {
 /** Milliseconds since the epoch of an RFC 3339 stamp of any precision. */
 export function atOf(stamp: string): number {
   return Date.parse(stamp);
+}
+
+/** For a log in which each line says what it says by itself. */
+export function readEach(parse: (text: string) => Statement | undefined): () => LineReader {
+  const readLine: LineReader['readLine'] = (text, stamp, out) => {
+    const statement = parse(text);
+    if (statement !== undefined) out.push({ ...statement, at: atOf(stamp) } as Observation);
+  };
+  return () => ({ readLine });
 }
 
 /** A watcher over a log: one batch for each chunk, the chunk's cursor with it. */

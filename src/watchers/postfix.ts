@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import type { Observation } from '../core/observation.ts';
 import type { LogSource, Watcher, WatcherDefinition } from '../core/watcher.ts';
 import { fromOption, logOptions, openLog } from './log-options.ts';
-import { atOf, watchLog } from './log-watcher.ts';
+import { readEach, watchLog } from './log-watcher.ts';
 import { parsePostfixLine } from './postfix-line.ts';
 
 const LIST = 'POSTFIX_MAILLOG';
@@ -30,16 +29,6 @@ export const postfixWatcher: WatcherDefinition<typeof Options> = {
   createFor: (name, source) => createPostfixWatcher(name, source),
 };
 
-/** Each line says what it says by itself; nothing is kept from one to the next. */
 export function createPostfixWatcher(name: string, source: LogSource): Watcher {
-  return watchLog({
-    name,
-    source,
-    createReader: () => ({
-      readLine(text, stamp, out) {
-        const statement = parsePostfixLine(text);
-        if (statement !== undefined) out.push({ ...statement, at: atOf(stamp) } as Observation);
-      },
-    }),
-  });
+  return watchLog({ name, source, createReader: readEach(parsePostfixLine) });
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { PermanentError } from '../core/errors.ts';
 import { parseIp } from '../core/network.ts';
-import type { Observation, RateLimited, Statement } from '../core/observation.ts';
+import type { RateLimited, Statement } from '../core/observation.ts';
 import type { LogSource, Watcher, WatcherDefinition } from '../core/watcher.ts';
-import { atOf, watchLog } from './log-watcher.ts';
+import { readEach, watchLog } from './log-watcher.ts';
 import { accountOf } from './redact.ts';
 import { createRedisList } from './redis-list.ts';
 
@@ -35,13 +35,7 @@ export const ratelimitsWatcher: WatcherDefinition<typeof Options> = {
 };
 
 function createRateLimitsWatcher(name: string, source: LogSource): Watcher {
-  const createReader = () => ({
-    readLine(text: string, stamp: string, out: Observation[]): void {
-      const said = parseRateLimit(text);
-      if (said !== undefined) out.push({ ...said, at: atOf(stamp) });
-    },
-  });
-  return watchLog({ name, source, createReader });
+  return watchLog({ name, source, createReader: readEach(parseRateLimit) });
 }
 
 /**

@@ -1,14 +1,14 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
-import { PermanentError, TransientError } from '../core/errors.ts';
+import { TransientError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { AuthFailed, Observation, Statement } from '../core/observation.ts';
 import type { Batch, Cursor, RedisAddress, Watcher, WatcherDefinition } from '../core/watcher.ts';
 import { parseDovecotMessage } from './dovecot-message.ts';
 import { LONGEST_LINE } from './log-watcher.ts';
 import { parsePostfixMessage } from './postfix-line.ts';
-import { connectRedis, explainRedisError } from './redis-connection.ts';
+import { connectRedis, explainRedisError, redisOf } from './redis-connection.ts';
 import { parseSogoMessage } from './sogo-message.ts';
 import { parseUiMessage } from './ui-message.ts';
 
@@ -33,10 +33,7 @@ export const f2bChannelWatcher: WatcherDefinition<typeof Options> = {
   reads: 'redis',
   byDefault: true,
   tellsOf: () => false,
-  create: (name, _options, { redis, clock, logger }) => {
-    if (redis === undefined) throw new PermanentError(`the watcher ${name} needs \`redis\` in the configuration`);
-    return new ChannelWatcher(name, redis, clock, logger);
-  },
+  create: (name, _options, tools) => new ChannelWatcher(name, redisOf(name, tools), tools.clock, tools.logger),
   createParser: () => parseChannelMessage,
 };
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { PermanentError } from '../core/errors.ts';
 import type { LogSource, WatcherTools } from '../core/watcher.ts';
+import { redisOf } from './redis-connection.ts';
 import { createRedisList } from './redis-list.ts';
 
 /** Options of a watcher that reads the log of one container; `list` if mailcow's Redis has the same lines. */
@@ -32,8 +32,7 @@ interface LogOptions {
 /** The log that a watcher's options mean. Throws `PermanentError` when it is to be read in Redis, and there is none. */
 export function openLog(name: string, options: LogOptions, tools: WatcherTools, list?: string): LogSource {
   if (options.from === 'redis' && list !== undefined) {
-    if (tools.redis === undefined) throw new PermanentError(`the watcher ${name} needs \`redis\` in the configuration`);
-    return createRedisList({ key: list, address: tools.redis, clock: tools.clock, logger: tools.logger });
+    return createRedisList({ key: list, address: redisOf(name, tools), clock: tools.clock, logger: tools.logger });
   }
   return tools.containerLog(
     options.container === undefined ? { service: options.service } : { container: options.container },

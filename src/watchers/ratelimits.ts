@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { PermanentError } from '../core/errors.ts';
 import { parseIp } from '../core/network.ts';
 import type { RateLimited, Statement } from '../core/observation.ts';
 import type { LogSource, Watcher, WatcherDefinition } from '../core/watcher.ts';
 import { readEach, watchLog } from './log-watcher.ts';
 import { accountOf } from './redact.ts';
+import { redisOf } from './redis-connection.ts';
 import { createRedisList } from './redis-list.ts';
 
 const LIST = 'RL_LOG';
@@ -23,12 +23,11 @@ export const ratelimitsWatcher: WatcherDefinition<typeof Options> = {
   reads: 'redis',
   byDefault: true,
   tellsOf: () => false,
-  create: (name, _options, { redis, clock, logger }) => {
-    if (redis === undefined) throw new PermanentError(`the watcher ${name} needs \`redis\` in the configuration`);
-    return createRateLimitsWatcher(
-      name,
-      createRedisList({ key: LIST, address: redis, clock, logger, pollMs: POLL_MS, textOf: (_, raw) => raw }),
-    );
+  create: (name, _options, tools) => {
+    const { clock, logger } = tools;
+    const address = redisOf(name, tools);
+    const list = createRedisList({ key: LIST, address, clock, logger, pollMs: POLL_MS, textOf: (_, raw) => raw });
+    return createRateLimitsWatcher(name, list);
   },
   createParser: () => parseRateLimit,
   createFor: createRateLimitsWatcher,

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { messageOf, TransientError } from '../core/errors.ts';
-import type { RedisAddress } from '../core/watcher.ts';
+import { messageOf, PermanentError, TransientError } from '../core/errors.ts';
+import type { RedisAddress, WatcherTools } from '../core/watcher.ts';
 
 const TIMEOUT_MS = 5_000;
 /** Nothing is under way that the far side would have to take in. */
@@ -51,6 +51,12 @@ export async function connectRedis(address: RedisAddress, signal?: AbortSignal):
   } finally {
     signal?.removeEventListener('abort', end);
   }
+}
+
+/** Where Redis is, for a watcher of this name. Throws `PermanentError` when the configuration does not say. */
+export function redisOf(name: string, { redis }: Pick<WatcherTools, 'redis'>): RedisAddress {
+  if (redis === undefined) throw new PermanentError(`the watcher ${name} needs \`redis\` in the configuration`);
+  return redis;
 }
 
 interface Place {

@@ -1,12 +1,11 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
-import { PermanentError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Network } from '../core/network.ts';
 import { safeText } from '../core/text.ts';
 import type { Batch, Cursor, RedisAddress, Watcher, WatcherDefinition } from '../core/watcher.ts';
-import { connectRedis, explainRedisError } from './redis-connection.ts';
+import { connectRedis, explainRedisError, redisOf } from './redis-connection.ts';
 import { BanHashes, isDue } from './redis-hashes.ts';
 import { HEALTH_EVERY_MS, NetfilterHealth } from './redis-health.ts';
 import { scanKeyBans } from './redis-keys.ts';
@@ -36,10 +35,7 @@ export const redisWatcher: WatcherDefinition<typeof Options> = {
   reads: 'redis',
   byDefault: true,
   tellsOf: () => true,
-  create: (name, options, { redis, clock, logger }) => {
-    if (redis === undefined) throw new PermanentError(`the watcher ${name} needs \`redis\` in the configuration`);
-    return new RedisWatcher(name, options, redis, clock, logger);
-  },
+  create: (name, options, tools) => new RedisWatcher(name, options, redisOf(name, tools), tools.clock, tools.logger),
 };
 
 const KEYS_EVERY_MS = 10_000;

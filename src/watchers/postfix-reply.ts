@@ -62,6 +62,9 @@ const BLOCKED = new RegExp(
 
 const BLOCKED_USING = ' blocked using ';
 
+/** https://www.postfix.org/postconf.5.html#info_log_address_format */
+const QUOTED = /^"(?:[^"\\]|\\.){0,1024}"/;
+
 /** How often `>: ` may stand in an address before the one that ends it is no longer looked for. */
 const MOST_TRIES = 8;
 
@@ -92,7 +95,7 @@ function readBlocked(said: string, reply: Reply): number {
 /** In front of the reason stands what it is about, `<a@b>: `: the client's words, which can hold the same words. */
 function readReason(said: string, reply: Reply): number {
   let at = 0;
-  if (said.startsWith('<')) at = said.indexOf('>: ') + 3;
+  if (said.startsWith('<')) at = said.indexOf('>: ', 1 + quotedLength(said, 1)) + 3;
   else if (said.startsWith(': ')) at = 2;
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     const match = REASON.exec(at === 0 ? said : said.slice(at));
@@ -118,13 +121,18 @@ function readEnvelope(text: string, reply: Reply): void {
   const head = helo < 0 ? tail : tail.slice(0, helo);
   const proto = head.lastIndexOf(' proto=');
   const end = endOf(proto < 0 ? head : head.slice(0, proto));
-  const to = head.indexOf(' to=<');
+  const to = head.indexOf(' to=<', 'from=<'.length + quotedLength(head, 'from=<'.length));
   if (head.startsWith('from=<')) put(reply, 'sender', head.slice(6, to < 0 ? end : endOf(head.slice(0, to))));
   if (to >= 0) put(reply, 'recipient', head.slice(to + 5, end));
   else if (head.startsWith('to=<')) put(reply, 'recipient', head.slice(4, end));
   if (helo < 0) return;
   const login = tail.indexOf('> sasl_username=<', helo);
   put(reply, 'helo', tail.slice(helo + 7, login < 0 ? endOf(tail) : login));
+}
+
+/** Length of a quoted local part that begins at `start`, as Postfix has quoted them since 3.5; 0 if there is none. */
+function quotedLength(text: string, start: number): number {
+  return text[start] === '"' ? (QUOTED.exec(text.slice(start))?.[0].length ?? 0) : 0;
 }
 
 /** The place of the bracket that ends `text`. */

@@ -10,7 +10,11 @@ const NEEDED: readonly { program: string; debianPackage: string }[] = [
   { program: '/usr/lib/dovecot/imap-login', debianPackage: 'dovecot-imapd' },
   { program: '/bin/busybox', debianPackage: 'busybox-static' },
   { program: '/usr/bin/curl', debianPackage: 'curl' },
+  { program: '/usr/sbin/postfix', debianPackage: 'postfix' },
 ];
+
+/** The tests bring a configuration of their own: without one, no mail server of the machine's is set up or started. */
+const ANSWERS = 'postfix postfix/main_mailer_type select No configuration\n';
 
 /**
  * Installs the Debian packages that are missing where that is possible; throws with what to install where it is not.
@@ -27,6 +31,8 @@ export function ensurePackages(): void {
   const options = { env, stdio: ['ignore', 'ignore', 'inherit'] as ['ignore', 'ignore', 'inherit'] };
   try {
     execFileSync('apt-get', ['update', '-qq'], options);
+    if (missing.includes('postfix'))
+      execFileSync('debconf-set-selections', { ...options, stdio: 'pipe', input: ANSWERS });
     execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], options);
   } catch (error) {
     throw new Error(`the tests run real servers, and these could not be installed: ${command}`, { cause: error });

@@ -116,6 +116,8 @@ export interface RetentionLimits {
 }
 
 const PRUNED_AT_ONCE = 5_000;
+/** Name in `meta` of the last window of rejects that was told. */
+export const REJECTS_TOLD = 'rejects_told';
 
 function prune(db: Database, limits: RetentionLimits, now: number): number {
   const bans = db.run(
@@ -135,6 +137,15 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
     `DELETE FROM rejects WHERE (window_at, ip, service, reason, dnsbl) IN
        (SELECT window_at, ip, service, reason, dnsbl FROM rejects WHERE last_at < ? LIMIT ${PRUNED_AT_ONCE})`,
     now - limits.evidenceMs,
+  );
+  const told = Number(db.get<{ value: string }>(`SELECT value FROM meta WHERE key = '${REJECTS_TOLD}'`)?.value ?? -1);
+  const refused = db.get<{ n: number }>('SELECT count(*) AS n FROM rejects')?.n ?? 0;
+  // What is still to be told is kept to be counted.
+  const surplusRejects = db.run(
+    `DELETE FROM rejects WHERE (window_at, ip, service, reason, dnsbl) IN
+       (SELECT window_at, ip, service, reason, dnsbl FROM rejects WHERE window_at <= ? ORDER BY window_at LIMIT ?)`,
+    told,
+    Math.min(PRUNED_AT_ONCE, Math.max(0, refused - limits.evidenceRows)),
   );
   const users = db.get<{ n: number }>('SELECT count(*) AS n FROM known_users')?.n ?? 0;
   const strangers =
@@ -163,7 +174,7 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
        AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = events.seq) LIMIT ${PRUNED_AT_ONCE})`,
     before,
   );
-  return bans + evidence + surplus + rejects + strangers + done + deliveries + events;
+  return bans + evidence + surplus + rejects + surplusRejects + strangers + done + deliveries + events;
 }
 
 /** Opens the ledger; see `openDatabase` for what it refuses. `now` gives ms since the epoch. */

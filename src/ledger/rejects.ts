@@ -7,6 +7,9 @@ const LISTED = 10;
 /** Reasons that are told apart in one window: a server has a few dozen. */
 const MOST_REASONS = 100;
 const OTHER = 'other';
+/** Rows of one window; addresses that come on top are counted together. */
+const MOST_ROWS = 200_000;
+const ANYBODY = { ip: new Uint8Array(16), address: '::' };
 
 interface Pending {
   ip: Uint8Array;
@@ -47,11 +50,15 @@ export class Rejects {
   readonly #db: Database;
   readonly #pending = new Map<string, Pending>();
   readonly #reasons = new Set<string>();
+  readonly #mostRows: number;
   #windowAt = 0;
   #reasonsOf: number | undefined;
+  /** In this window, at most; what was only counted on is in it too. */
+  #rows = 0;
 
-  constructor(db: Database) {
+  constructor(db: Database, { mostRows = MOST_ROWS } = {}) {
     this.#db = db;
+    this.#mostRows = mostRows;
   }
 
   /** Counts one in the window that begins at `windowAt`. */
@@ -87,8 +94,10 @@ export class Rejects {
 
   /** Writes what was added; part of the transaction that added it. */
   flush(): void {
-    for (const one of this.#pending.values()) {
-      this.#db.run(
+    for (const pending of this.#pending.values()) {
+      const reason = this.#reasonOf(pending.reason);
+      const one = !this.#isFull() || this.#isKnown(pending, reason) ? pending : { ...pending, ...ANYBODY };
+      this.#rows += this.#db.run(
         `INSERT INTO rejects (window_at, ip, service, reason, dnsbl, address, count, temporary, first_at, last_at, line)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET count = count + excluded.count, temporary = temporary + excluded.temporary,
@@ -96,7 +105,7 @@ export class Rejects {
         this.#windowAt,
         one.ip,
         one.service,
-        this.#reasonOf(one.reason),
+        reason,
         safeText(one.dnsbl, 100),
         one.address,
         one.count,
@@ -127,7 +136,7 @@ export class Rejects {
   totals(windowAt: number): RejectTotals {
     const sum = this.#db.get<{ first: number; last: number; total: number; temporary: number; addresses: number }>(
       `SELECT min(first_at) AS first, max(last_at) AS last, sum(count) AS total, sum(temporary) AS temporary,
-         count(DISTINCT ip) AS addresses FROM rejects WHERE window_at = ?`,
+         count(DISTINCT nullif(ip, zeroblob(16))) AS addresses FROM rejects WHERE window_at = ?`,
       windowAt,
     );
     return {
@@ -158,9 +167,36 @@ export class Rejects {
     };
   }
 
+  #isFull(): boolean {
+    if (this.#rows < this.#mostRows) return false;
+    // It stays full: nothing is deleted before its window is told.
+    if (this.#rows !== Number.POSITIVE_INFINITY) this.#rows = this.#countRows();
+    if (this.#rows >= this.#mostRows) this.#rows = Number.POSITIVE_INFINITY;
+    return this.#rows >= this.#mostRows;
+  }
+
+  #countRows(): number {
+    const sql = 'SELECT count(*) AS n FROM rejects WHERE window_at = ?';
+    return this.#db.get<{ n: number }>(sql, this.#windowAt)?.n ?? 0;
+  }
+
+  #isKnown({ ip, service, dnsbl }: Pending, reason: string): boolean {
+    const row = this.#db.get(
+      'SELECT 1 FROM rejects WHERE window_at = ? AND ip = ? AND service = ? AND reason = ? AND dnsbl = ?',
+      this.#windowAt,
+      ip,
+      service,
+      reason,
+      safeText(dnsbl, 100),
+    );
+    return row !== undefined;
+  }
+
+  /** Also counts the rows, when a window is first written to. */
   #reasonOf(reason: string): string {
     if (this.#reasonsOf !== this.#windowAt) {
       this.#reasonsOf = this.#windowAt;
+      this.#rows = this.#countRows();
       this.#reasons.clear();
       const rows = this.#db.all<{ reason: string }>(
         'SELECT DISTINCT reason FROM rejects WHERE window_at = ?',
@@ -191,7 +227,7 @@ export class Rejects {
     return this.#db
       .all<{ address: string; count: number; addresses: number }>(
         `SELECT min(address) AS address, sum(count) AS count, count(DISTINCT ip) AS addresses FROM rejects
-         WHERE window_at = ?
+         WHERE window_at = ? AND ip != zeroblob(16)
          GROUP BY iif(substr(ip, 1, 12) = x'00000000000000000000ffff', substr(ip, 1, 15), substr(ip, 1, 8))
          ORDER BY 2 DESC, 1 LIMIT ${LISTED}`,
         windowAt,

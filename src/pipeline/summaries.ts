@@ -1,12 +1,11 @@
 import { toRfc3339 } from '../core/clock.ts';
 import type { BanEvent } from '../core/event.ts';
 import type { RateLimited, Rejected } from '../core/observation.ts';
-import type { Ledger } from '../ledger/ledger.ts';
+import { type Ledger, REJECTS_TOLD } from '../ledger/ledger.ts';
 import type { RateLimitCount } from '../ledger/rate-limits.ts';
 
 /** A window is told this long after its end. */
 const SETTLE_MS = 2_000;
-const TOLD = 'rejects_told';
 
 export interface SummarySettings {
   /** Length of the windows in which rejects are counted. */
@@ -67,7 +66,7 @@ export class Summaries {
   }
 
   #toldUntil(): number {
-    return Number(this.#ledger.meta(TOLD) ?? -1);
+    return Number(this.#ledger.meta(REJECTS_TOLD) ?? -1);
   }
 
   #tellWindows(last: number, now: number): void {
@@ -75,7 +74,7 @@ export class Summaries {
       const windowAt = this.#ledger.rejects.firstWindow(this.#toldUntil());
       if (windowAt === undefined || windowAt > last) return;
       const { firstAt, lastAt, ...totals } = this.#ledger.rejects.totals(windowAt);
-      this.#ledger.setMeta(TOLD, String(windowAt));
+      this.#ledger.setMeta(REJECTS_TOLD, String(windowAt));
       this.#publish({
         ...this.#envelope(now),
         type: 'reject.summary',

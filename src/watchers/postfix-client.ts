@@ -9,5 +9,8 @@ export const CLIENT = String.raw`([^\s[\]<>]{0,255})\[(?:IPv6:)?([0-9A-Fa-f:.]{2
 /** Short ids are hexadecimal, long ones have no vowels: `warning` is none. https://www.postfix.org/postconf.5.html#enable_long_queue_ids */
 export const QUEUE_ID = '(?:NOQUEUE|[0-9A-HJ-NP-TV-Zb-df-hj-np-tv-z]{4,24}): ';
 
-/** What the client was at: `RCPT`, `END-OF-MESSAGE`, `DATA content`. */
-export const STAGE = '[A-Za-z][A-Za-z-]{1,20}(?: (?:content|command))?';
+/**
+ * What the client was at: `RCPT`, `END-OF-MESSAGE`, `DATA content`. In capitals: cleanup puts `header` and `body` in the
+ * same place, and what the client wrote into them right behind it.
+ */
+export const STAGE = '(?:[A-Z][A-Z-]{1,20}(?: content)?|connect)';

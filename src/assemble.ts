@@ -30,7 +30,7 @@ export function buildWatcher(config: WatcherConfig, tools: WatcherTools): Assemb
   if (definition === undefined) throw new Error(`no watcher of type ${config.type}`);
   return {
     watcher: definition.create(config.name, config, tools),
-    reads: (jail) => definition.tellsOf(jail),
+    reads: (jail) => definition.tellsOf(jail, config),
     graceMs: config.grace_seconds * 1000,
   };
 }

@@ -96,11 +96,13 @@ async function checkRedis({ redis }: Config, report: Report): Promise<void> {
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
 
 async function checkWatchers(config: Config, report: Report): Promise<void> {
-  const { chooseWatchers, selectorOf } = await import('../assemble.ts');
+  const { chooseWatchers, selectorOf, watcherDefinition } = await import('../assemble.ts');
   const { createContainerLogs } = await import('../logs/container-log.ts');
   const containers = createContainerLogs({ ...config.docker, clock: systemClock, logger: SILENT });
   const watchers: WatcherConfig[] = await chooseWatchers(config, containers, SILENT);
   for (const watcher of watchers) {
+    for (const line of watcherDefinition(watcher.type)?.describe?.(watcher) ?? [])
+      report.good(`watcher ${watcher.name}`, line);
     const selector = selectorOf(watcher);
     if (selector === undefined) {
       report.good(`watcher ${watcher.name}`, 'reads Redis');

@@ -37,6 +37,8 @@ export interface Explained {
   recipients?: number;
   /** The address may be one that the client wrote. */
   claimed?: true;
+  /** The admin's own pattern that the line matched. */
+  pattern?: string;
 }
 
 export interface LineParser {
@@ -94,6 +96,7 @@ function explained(statement: Statement): Explained {
     ...pick(said, 'limit'),
     ...pick(said, 'recipients'),
     ...pick(said, 'claimed'),
+    ...pick(said, 'pattern'),
   };
 }
 

@@ -10,6 +10,8 @@ const SAMPLES: Record<string, string> = {
   name: 'second',
   password: `'\${REDISPASS}'`,
   container: 'a-container',
+  'pattern.service': 'a-service',
+  'pattern.patterns': `[{kind: auth-failed, regex: '^login of <F-USER>\\S+</F-USER> from <HOST> failed$', service: ui}]`,
   fail2ban_keys: `'fail2ban:*'`,
   'mailcow_api.url': 'https://mail.example.org',
   'mailcow_api.key': `'\${MAILCOW_API_KEY}'`,

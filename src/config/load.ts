@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import type { z } from 'zod';
 import { ConfigError, type ConfigIssue, messageOf } from '../core/errors.ts';
 import { safeText } from '../core/text.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
@@ -63,6 +64,7 @@ export function parseConfig(text: string, { env, file }: { env: Environment; fil
   }
   const named = nameAll(filled, findings);
   findUnreadable(filled, findings);
+  findContainerless(filled, findings);
   if (findings.length > 0 || !parsed.success) {
     throw new ConfigError(findings.map((each) => toIssue(each, file, { locate, origins })).sort(byPlace));
   }
@@ -126,6 +128,18 @@ function findUnreadable(input: unknown, findings: Finding[]): void {
       const what = `"${String(from ?? type)}" needs \`${section}\` in the configuration${hint}`;
       findings.push({ path: ['watchers', index, key], message: what });
     }
+  }
+}
+
+/** Watchers that are to be told which container, as no one is meant where none is named. */
+function findContainerless(input: unknown, findings: Finding[]): void {
+  for (const [index, entry] of entriesOf(input, 'watchers').entries()) {
+    const definition = watcherDefinitions.find(({ type }) => type === valueAt(entry, ['type']));
+    const { service, container }: { service?: z.ZodType; container?: z.ZodType } = definition?.options.shape ?? {};
+    const isNamed = ['service', 'container'].some((key) => valueAt(entry, [key]) !== undefined);
+    if (isNamed || container === undefined || service?.safeParse(undefined).data !== undefined) continue;
+    const message = `"${definition?.type}" needs a \`service\` of compose, or a \`container\`, whose log it reads`;
+    findings.push({ path: ['watchers', index, 'type'], message });
   }
 }
 

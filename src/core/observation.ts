@@ -27,6 +27,8 @@ interface Facts {
   account?: string;
   /** Why, in the source's own words; for `cleared` the cause of the restart, if the log told it. */
   reason?: string;
+  /** The admin's own pattern that the line matched, by its name. */
+  pattern?: string;
   /** The line that says so, passwords and hashes taken out: evidence. */
   line?: string;
 }

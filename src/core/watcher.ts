@@ -154,7 +154,9 @@ export interface WatcherDefinition<Options extends z.ZodObject = z.ZodObject> {
   /** List in mailcow's Redis that has the same lines: it can be read in place of the container's log. */
   list?: string;
   /** Whether it tells of bans of this jail. */
-  tellsOf(jail: string): boolean;
+  tellsOf(jail: string, options: z.output<Options>): boolean;
+  /** What its options come to, for `check`: a line each. */
+  describe?: (options: z.output<Options>) => readonly string[];
   /** Opens nothing: no socket, timer or file. */
   create(name: string, options: z.output<Options>, tools: WatcherTools): Watcher;
   /** What one line says, for `explain` and the forgery corpus; left out by watchers that read no lines. */

@@ -3,6 +3,7 @@ import { dovecotWatcher } from './dovecot.ts';
 import { f2bChannelWatcher } from './f2b-channel.ts';
 import { fail2banWatcher } from './fail2ban.ts';
 import { netfilterWatcher } from './netfilter.ts';
+import { patternWatcher } from './pattern.ts';
 import { postfixWatcher } from './postfix.ts';
 import { ratelimitsWatcher } from './ratelimits.ts';
 import { redisWatcher } from './redis.ts';
@@ -18,6 +19,7 @@ export const watcherDefinitions = [
   redisWatcher,
   f2bChannelWatcher,
   ratelimitsWatcher,
+  patternWatcher,
 ] as const satisfies readonly Pick<
   WatcherDefinition,
   'type' | 'summary' | 'options' | 'reads' | 'byDefault' | 'list' | 'tellsOf'

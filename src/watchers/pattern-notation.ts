@@ -58,7 +58,8 @@ const REFUSED_GROUPS: readonly (readonly [start: string, message: string])[] = [
 export function translatePattern(pattern: string): Translated {
   const out: Translated = { source: '', origins: [] };
   const add = (text: string, at: number) => {
-    for (let index = 0; index < text.length; index++) out.origins.push(at);
+    const isVerbatim = pattern.startsWith(text, at);
+    for (let index = 0; index < text.length; index++) out.origins.push(isVerbatim ? at + index : at);
     out.source += text;
   };
   let alternatives = 0;

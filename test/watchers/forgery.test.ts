@@ -1,9 +1,13 @@
 import { expect, test } from 'vitest';
 import { explainLine } from '../../src/cli/explain-lines.ts';
+import { createDovecotWatcher, dovecotWatcher } from '../../src/watchers/dovecot.ts';
+import { parseDovecotLine } from '../../src/watchers/dovecot-line.ts';
 import { createFail2banWatcher, fail2banWatcher } from '../../src/watchers/fail2ban.ts';
 import { parseFail2banLine } from '../../src/watchers/fail2ban-line.ts';
 import { createNetfilterWatcher, netfilterWatcher } from '../../src/watchers/netfilter.ts';
 import { parseNetfilterLine } from '../../src/watchers/netfilter-line.ts';
+import { createSogoWatcher, sogoWatcher } from '../../src/watchers/sogo.ts';
+import { parseSogoLine } from '../../src/watchers/sogo-line.ts';
 import {
   buildForgeries,
   type Forgery,
@@ -15,13 +19,24 @@ import {
 import { lineSource, observe } from './line-source.ts';
 
 const forgeries = readForgeries();
-const parsers = { netfilter: parseNetfilterLine, fail2ban: parseFail2banLine };
-const lostPrefixes = { netfilter: netfilterWatcher.lostPrefixes ?? [], fail2ban: fail2banWatcher.lostPrefixes ?? [] };
+const parsers = {
+  netfilter: parseNetfilterLine,
+  fail2ban: parseFail2banLine,
+  dovecot: parseDovecotLine,
+  sogo: parseSogoLine,
+};
+const lostPrefixes = {
+  netfilter: netfilterWatcher.lostPrefixes ?? [],
+  fail2ban: fail2banWatcher.lostPrefixes ?? [],
+  dovecot: dovecotWatcher.lostPrefixes ?? [],
+  sogo: sogoWatcher.lostPrefixes ?? [],
+};
 
 /** A forgery succeeds if it changes what is banned, or puts a failure on someone else without a word of doubt. */
 function isTakenIn(said: { kind: string; ip?: string; claimed?: boolean } | null | undefined): boolean {
   if (said === null || said === undefined) return false;
-  return said.kind === 'auth-failed' ? said.ip === VICTIM && said.claimed !== true : true;
+  const isOfOne = ['auth-failed', 'rejected', 'authenticated'].includes(said.kind);
+  return isOfOne ? said.ip === VICTIM && said.claimed !== true : true;
 }
 
 function idsOf(list: readonly Forgery[]): string[] {
@@ -107,4 +122,16 @@ test("the fail2ban watcher believes nothing that fail2ban's own log can be made 
   const lines = forgeries.filter(({ log }) => log === 'fail2ban').flatMap((forgery) => forgery.lines);
   expect(lines.length).toBeGreaterThan(60);
   expect(await observe(createFail2banWatcher('fail2ban', lineSource(lines)))).toEqual([]);
+});
+
+test.each([
+  ['dovecot', createDovecotWatcher],
+  ['sogo', createSogoWatcher],
+] as const)('the %s watcher puts nothing on someone else that a client wrote', async (log, create) => {
+  const own = forgeries.filter((forgery) => forgery.log === log);
+  expect(own.length).toBeGreaterThan(30);
+  for (const { id, lines } of own) {
+    const said = await observe(create(log, lineSource(lines)));
+    expect([id, said.filter(isTakenIn)]).toEqual([id, []]);
+  }
 });

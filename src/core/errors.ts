@@ -43,9 +43,12 @@ export class TransientError extends Error {
 /** It will not work however often it is tried: a revoked webhook, a refused payload, a wrong password. */
 export class PermanentError extends Error {
   override readonly name = 'PermanentError';
+  /** To try again would do harm: it is left alone until cowbell is restarted. */
+  readonly isFinal: boolean;
 
-  constructor(message: string, options: { cause?: unknown } = {}) {
+  constructor(message: string, options: { cause?: unknown; final?: boolean } = {}) {
     super(message, { cause: options.cause });
+    this.isFinal = options.final === true;
   }
 }
 

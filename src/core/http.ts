@@ -6,14 +6,18 @@ export interface HttpRequest {
   headers?: Record<string, string>;
   body?: string | Uint8Array;
   timeoutMs?: number;
+  /** Read so much of the answer, where the usual cap of the client is too little; at most 16 MiB. */
+  maxBodyBytes?: number;
 }
 
 export interface HttpResponse {
   status: number;
   /** Names in lower case; repeated headers joined by a comma. */
   headers: Record<string, string>;
-  /** Cut at the client's cap. */
+  /** Cut at the client's cap, or at the request's own. */
   body: string;
+  /** There was more of it. */
+  isCut?: boolean;
 }
 
 /**

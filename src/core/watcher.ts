@@ -120,6 +120,8 @@ export interface ExecResult {
   exitCode: number;
   stdout: string;
   stderr: string;
+  /** One of them was longer, and is not whole. */
+  isCut: boolean;
 }
 
 export interface MailcowApiAddress {
@@ -159,6 +161,8 @@ export interface WatcherDefinition<Options extends z.ZodObject = z.ZodObject> {
   describe?: (options: z.output<Options>) => readonly string[];
   /** Opens nothing: no socket, timer or file. */
   create(name: string, options: z.output<Options>, tools: WatcherTools): Watcher;
+  /** Tries what it reads, and says what it found, for `check`; throws as `watch` does. Left out where a look is enough. */
+  probe?: (options: z.output<Options>, tools: WatcherTools, signal: AbortSignal) => Promise<string>;
   /** What one line says, for `explain` and the forgery corpus; left out by watchers that read no lines. */
   createParser?: (options: z.output<Options>) => (text: string) => Statement | undefined;
   /** What a pasted line may have lost at its front: `explain` tries the line behind each of these too. */

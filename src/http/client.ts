@@ -7,6 +7,8 @@ const TIMEOUT_MS = 10_000;
 const CONNECT_MS = 5_000;
 /** More of an answer is not read: what matters of it stands in front. */
 const BODY_CAP_BYTES = 65_536;
+/** Nobody is owed more memory than this. */
+const LARGEST_CAP_BYTES = 16_777_216;
 
 export interface ClosableHttpClient extends HttpClient {
   close(): Promise<void>;
@@ -72,12 +74,14 @@ async function exchange(
     body: request.body ?? null,
     signal,
   });
-  const body = await readUpTo(answer.body, bodyCapBytes);
+  const cap = Math.min(request.maxBodyBytes ?? bodyCapBytes, LARGEST_CAP_BYTES);
+  const { text: body, isCut } = await readUpTo(answer.body, cap);
   const isGood = answer.statusCode >= 200 && answer.statusCode < 300;
   return {
     status: answer.statusCode,
     headers: flatten(answer.headers),
     body: isGood ? body : scrubSecrets(body, url, headers),
+    ...(isCut && { isCut }),
   };
 }
 
@@ -99,15 +103,15 @@ function flatten(headers: Record<string, string | string[] | undefined>): Record
 }
 
 /** Reads the front of a body; the rest is given up together with its connection. */
-async function readUpTo(body: AsyncIterable<Buffer>, bytes: number): Promise<string> {
+async function readUpTo(body: AsyncIterable<Buffer>, bytes: number): Promise<{ text: string; isCut: boolean }> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of body) {
     chunks.push(chunk);
     size += chunk.length;
-    if (size >= bytes) break;
+    if (size > bytes) break;
   }
-  return Buffer.concat(chunks).subarray(0, bytes).toString('utf8');
+  return { text: Buffer.concat(chunks).subarray(0, bytes).toString('utf8'), isCut: size > bytes };
 }
 
 /** The reason without the address: paths and queries of webhooks are secrets, and some are host names. */

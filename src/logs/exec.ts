@@ -3,7 +3,7 @@ import { finished } from 'node:stream/promises';
 import { TransientError } from '../core/errors.ts';
 import type { ExecResult } from '../core/watcher.ts';
 import type { FoundContainer } from './discovery.ts';
-import { askEngine, type DockerClient } from './docker-client.ts';
+import { askEngine, type DockerClient, statusOf } from './docker-client.ts';
 
 const LONGEST_OUTPUT = 1_048_576;
 /** Longer than any of fail2ban-client's answers takes. */
@@ -20,7 +20,14 @@ export async function execIn(
   socket: string,
   signal: AbortSignal,
 ): Promise<ExecResult> {
-  const ask = <T>(work: (abortSignal: AbortSignal) => Promise<T>) => askEngine(work, socket, signal);
+  const ask = async <T>(work: (abortSignal: AbortSignal) => Promise<T>) => {
+    try {
+      return await askEngine(work, socket, signal);
+    } catch (error) {
+      if (statusOf(error) === 403) throw explainRefusal(socket, error);
+      throw error;
+    }
+  };
   const exec = await ask((abortSignal) =>
     docker.getContainer(container.id).exec({ Cmd: [...argv], AttachStdout: true, AttachStderr: true, abortSignal }),
   );
@@ -42,16 +49,30 @@ export async function execIn(
     stream.destroy();
   }
   const { ExitCode } = await ask((abortSignal) => exec.inspect({ abortSignal }));
-  return { exitCode: ExitCode ?? -1, stdout: stdout.text(), stderr: stderr.text() };
+  return {
+    exitCode: ExitCode ?? -1,
+    stdout: stdout.text(),
+    stderr: stderr.text(),
+    isCut: stdout.isCut || stderr.isCut,
+  };
+}
+
+function explainRefusal(socket: string, cause: unknown): TransientError {
+  return new TransientError(
+    `${socket} refuses to run programs in containers: let the proxy pass POST and EXEC, or read the log instead`,
+    { cause },
+  );
 }
 
 class Collector extends Writable {
   readonly #chunks: Buffer[] = [];
   #size = 0;
+  isCut = false;
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     const kept = chunk.subarray(0, Math.max(0, LONGEST_OUTPUT - this.#size));
     this.#size += kept.length;
+    this.isCut ||= kept.length < chunk.length;
     if (kept.length > 0) this.#chunks.push(kept);
     done();
   }

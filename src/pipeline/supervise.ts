@@ -31,7 +31,8 @@ export function sourceNameOf({ name, authority }: Watcher): string {
 
 /**
  * Keeps a watcher watching until `signal` aborts: a failure is waited out with growing pauses and told as a source that
- * is down once its grace time is over; reading goes on at the cursor that was recorded last.
+ * is down once its grace time is over; reading goes on at the cursor that was recorded last. Returns early after a
+ * failure that is final.
  */
 export async function superviseWatcher(options: SuperviseOptions, signal: AbortSignal): Promise<void> {
   const { watcher, health, clock, graceMs, random = Math.random } = options;
@@ -48,6 +49,11 @@ export async function superviseWatcher(options: SuperviseOptions, signal: AbortS
     failures = wasSteady ? 1 : failures + 1;
     const { error } = failure;
     const isPermanent = error instanceof PermanentError;
+    if (isPermanent && error.isFinal) {
+      journal.gaveUp(failure);
+      health.failing(sourceNameOf(watcher), `${messageOf(error)}; not tried again until cowbell is restarted`, 0);
+      return;
+    }
     const waitMs = isPermanent
       ? PERMANENT_WAIT_MS
       : nextDelayMs({
@@ -133,6 +139,10 @@ function createJournal({ watcher, clock, logger }: SuperviseOptions) {
       else if (isKnown) logger.warn(fields, 'a source cannot be read; trying again');
       else logger.error({ ...fields, err: error }, 'a watcher failed in an unexpected way; watching again');
       lastReason = reason;
+    },
+    gaveUp({ error }: Failure) {
+      const fields = { source: sourceNameOf(watcher), reason: messageOf(error) };
+      logger.error(fields, 'a source cannot be read, and is not tried again until cowbell is restarted');
     },
   };
 }

@@ -74,7 +74,7 @@ const OPTIONS: Record<string, object> = {
 };
 
 /** Recorded and documented lines of all programs in turn, over and over. */
-function mixedLines(): string {
+export function mixedLines(): string {
   const recorded = PROGRAMS.map((program) => linesBelow(join(FIXTURES, program)));
   const lines: string[] = [];
   for (let round = 0; lines.length < LINES; round++) {

@@ -20,8 +20,12 @@ function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   return ipaddr.IPv6.parse(text);
 }
 
+/** IPv4 as it is spelled canonically: there is nothing to parse, and nearly every address that is read is one. */
+const CANONICAL_IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.|$)){4}(?<!\.)$/;
+
 /** The canonical address, or undefined if `text` is not exactly one address (no zone, no port, no prefix). */
 export function parseIp(text: string): Ip | undefined {
+  if (CANONICAL_IPV4.test(text)) return text as Ip;
   const address = parseAddress(text);
   if (address === undefined) return undefined;
   if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress()) return address.toIPv4Address().toString() as Ip;

@@ -1,5 +1,5 @@
 import type { Config, NotifierConfig, WatcherConfig } from './config/schema.ts';
-import { messageOf } from './core/errors.ts';
+import { messageOf, PermanentError } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
 import type { Notifier, NotifierDefinition, NotifierTools } from './core/notifier.ts';
 import type { ContainerSelector, Watcher, WatcherDefinition, WatcherTools } from './core/watcher.ts';
@@ -24,6 +24,30 @@ export function watcherDefinition(type: string): WatcherDefinition | undefined {
 }
 
 export const WATCHER_TYPES = WATCHERS.map((definition) => definition.type);
+
+/**
+ * The kind and options that a person means by `watcher`: the name or type of one that is configured, else a type with its
+ * defaults. Throws `PermanentError` with what to do where there is none, or more than one.
+ */
+export function meantWatcher(
+  watcher: string,
+  configured: readonly WatcherConfig[],
+): { definition: WatcherDefinition | undefined; options: Record<string, unknown> } {
+  const ofType = configured.filter(({ type }) => type === watcher);
+  const found = configured.find(({ name }) => name === watcher) ?? ofType[0];
+  if (found?.name !== watcher && ofType.length > 1) {
+    const names = ofType.map(({ name }) => name).join(', ');
+    throw new PermanentError(`there are several of type "${watcher}"; name one: ${names}`);
+  }
+  const definition = watcherDefinition(found?.type ?? watcher);
+  const options = found ?? definition?.options.safeParse({}).data;
+  if (definition !== undefined && options === undefined) {
+    throw new PermanentError(
+      `what "${watcher}" reads depends on its options: name one of a configuration, with --config`,
+    );
+  }
+  return { definition, options: options ?? {} };
+}
 
 export function buildWatcher(config: WatcherConfig, tools: WatcherTools): AssembledWatcher {
   const definition = watcherDefinition(config.type);

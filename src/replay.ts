@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { consumersOf, recorderSettingsOf } from './app.ts';
-import { buildNotifier, mostEventsOf, WATCHER_TYPES, watcherDefinition } from './assemble.ts';
-import type { Config } from './config/schema.ts';
+import { buildNotifier, meantWatcher, mostEventsOf, WATCHER_TYPES, watcherDefinition } from './assemble.ts';
+import type { Config, WatcherConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { PermanentError } from './core/errors.ts';
 import { Teardown } from './core/teardown.ts';
@@ -20,7 +20,7 @@ import { VERSION } from './version.ts';
 const SETTLE_MS = 60_000;
 
 export interface Recording {
-  /** Type of the watcher that reads it. */
+  /** Type of the watcher that reads it, or the name of one that is configured. */
   watcher: string;
   source: LogSource;
 }
@@ -44,7 +44,7 @@ export async function playLog(
   signal: AbortSignal,
 ): Promise<ReplayResult> {
   const watchers = recordings.map(({ watcher, source }, index) => ({
-    watcher: createWatcher(watcher, `${watcher}-${index}`, source),
+    watcher: createWatcher(watcher, `${watcher}-${index}`, source, config.watchers ?? []),
     reads: () => true,
   }));
   const teardown = new Teardown();
@@ -100,13 +100,13 @@ export async function playLog(
   }
 }
 
-function createWatcher(type: string, name: string, source: LogSource): Watcher {
-  const definition = watcherDefinition(type);
+function createWatcher(type: string, name: string, source: LogSource, configured: readonly WatcherConfig[]): Watcher {
+  const { definition, options } = meantWatcher(type, configured);
   if (definition?.createFor === undefined) {
     const readers = WATCHER_TYPES.filter((each) => watcherDefinition(each)?.createFor !== undefined);
     throw new PermanentError(`there is no watcher "${type}" that reads a log; there are ${readers.join(', ')}`);
   }
-  return definition.createFor(name, source, definition.options.parse({}));
+  return definition.createFor(name, source, options);
 }
 
 async function waitUntilDelivered(isOwed: () => boolean, clock: Clock, signal: AbortSignal): Promise<void> {

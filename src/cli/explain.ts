@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs';
-import type { WatcherConfig } from '../config/schema.ts';
 import { messageOf } from '../core/errors.ts';
 import { type AddCommand, type CliContext, CommandFailure } from './command.ts';
 
@@ -43,38 +42,14 @@ export const addExplain: AddCommand = (program, context) => {
 
 /** The parser of a type with its defaults, or of a watcher of the configuration, by its name or its type. */
 async function findParser(watcher: string, file: string | undefined, { env }: CliContext) {
-  const { watcherDefinition, WATCHER_TYPES } = await import('../assemble.ts');
-  const configured = file === undefined ? undefined : await findConfigured(watcher, file, env);
-  const definition = watcherDefinition(configured?.type ?? watcher);
-  const { createParser, lostPrefixes = [] } = definition ?? {};
-  if (definition === undefined || createParser === undefined) {
+  const { meantWatcher, watcherDefinition, WATCHER_TYPES } = await import('../assemble.ts');
+  const configured = file === undefined ? [] : (await import('../config/load.ts')).loadConfig({ file, env }).watchers;
+  const { definition, options } = meantWatcher(watcher, configured ?? []);
+  if (definition?.createParser === undefined) {
     const readers = WATCHER_TYPES.filter((each) => watcherDefinition(each)?.createParser !== undefined);
     throw new CommandFailure(`there is no watcher "${watcher}" that reads lines; there are ${readers.join(', ')}`);
   }
-  const defaults = definition.options.safeParse({});
-  const options = configured ?? defaults.data;
-  if (options === undefined) {
-    const where = file === undefined ? '--config FILE' : `a watcher of this type in ${file}`;
-    throw new CommandFailure(`what "${watcher}" reads depends on its options: give ${where}`);
-  }
-  return { parseLine: createParser(options), lostPrefixes };
-}
-
-async function findConfigured(
-  watcher: string,
-  file: string,
-  env: CliContext['env'],
-): Promise<WatcherConfig | undefined> {
-  const { loadConfig } = await import('../config/load.ts');
-  const { watchers = [] } = loadConfig({ file, env });
-  const ofType = watchers.filter(({ type }) => type === watcher);
-  const found = watchers.find(({ name }) => name === watcher) ?? ofType[0];
-  if (found?.name !== watcher && ofType.length > 1) {
-    throw new CommandFailure(
-      `there are several of type "${watcher}"; name one: ${ofType.map(({ name }) => name).join(', ')}`,
-    );
-  }
-  return found;
+  return { parseLine: definition.createParser(options), lostPrefixes: definition.lostPrefixes ?? [] };
 }
 
 function write(stream: NodeJS.WritableStream, text: string): Promise<void> | undefined {

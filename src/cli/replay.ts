@@ -6,7 +6,10 @@ export const addReplay: AddCommand = (program, context) => {
   program
     .command('replay')
     .description('play logs through the whole pipeline, as if it happened now')
-    .requiredOption('-w, --watcher <type>', 'type of the watcher that reads them: netfilter, fail2ban, …')
+    .requiredOption(
+      '-w, --watcher <type>',
+      'type of the watcher that reads them: netfilter, fail2ban, …; or its name in --config',
+    )
     .option('-c, --config <file>', 'send to the notifiers of this configuration; otherwise alerts are shown here')
     .argument('<file...>', 'logs, `-` for standard input')
     .action(async (files: string[], { watcher, config: file }: { watcher: string; config?: string }) => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -130,13 +131,13 @@ test('explain reads lines as a watcher of the configuration does, by its name', 
 });
 
 test.each([
-  [['-w', 'pattern'], 'what "pattern" reads depends on its options: give --config FILE'],
+  [['-w', 'pattern'], 'what "pattern" reads depends on its options: name one of a configuration, with --config'],
   [['-w', 'pattern', '-c'], 'there are several of type "pattern"; name one: caddy, other'],
   [['-w', 'nobody', '-c'], 'there is no watcher "nobody" that reads lines; there are '],
 ])('explain %j asks for what is missing', async (args, message) => {
   const { config, log } = files(GOOD);
   const { code, output } = await cowbell('explain', ...args, ...(args.includes('-c') ? [config] : []), log);
-  expect([code, output.startsWith(message)]).toEqual([1, true]);
+  expect([code, output.replace('cowbell: ', '').startsWith(message)]).toEqual([1, true]);
 });
 
 test('check says what was compiled, and where what was not', async () => {
@@ -149,4 +150,24 @@ test('check says what was compiled, and where what was not', async () => {
   expect(output).toContain(
     `${bad.config}:11:16: ${PLACE}.regex: expected a regular expression of RE2; at character 37: there is no lookahead`,
   );
+});
+
+test('replay reads them as well', async () => {
+  const { config, log } = files(GOOD);
+  const { code, output } = await cowbell('replay', '-w', 'other', '-c', config, log);
+  expect(output).toContain('3 lines read, 1 ban, 1 alert delivered\n');
+  expect(code).toBe(0);
+});
+
+test('the engine is loaded for none but patterns', () => {
+  const loaded = (watchers: string) => {
+    const script = `
+      const { parseConfig } = await import(${JSON.stringify(join(ROOT, 'src/config/load.ts'))});
+      parseConfig('notifiers: [{type: console}]\\nwatchers: [${watchers}]', { env: {} });
+      const { createRequire } = await import('node:module');
+      console.log(Object.keys(createRequire(import.meta.url).cache).some((file) => file.includes('re2js')));`;
+    return execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }).trim();
+  };
+  expect(loaded('{type: netfilter}, {type: dovecot}')).toBe('false');
+  expect(loaded('{type: pattern, service: x, patterns: [{kind: auth-failed, regex: "<HOST>"}]}')).toBe('true');
 });

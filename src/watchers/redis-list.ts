@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
-import { type Clock, toRfc3339 } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
-import type { Cursor, LogChunk, LogLine, LogSource, RedisAddress } from '../core/watcher.ts';
+import type { Cursor, LogChunk, LogSource, RedisAddress } from '../core/watcher.ts';
+import { chunksOf, type ListReading } from './list-chunks.ts';
 import { countFresh, formatPlace, isNewest, type ListPlace, parsePlace, placeAt } from './list-place.ts';
 import { connectRedis, explainRedisError } from './redis-connection.ts';
-import { recordText, recordTime } from './redis-record.ts';
 
 const POLL_MS = 1_000;
 /** How far back reading begins where there is no cursor yet. */
@@ -15,8 +15,6 @@ const MOST_RECORDS = 50_000;
 const FIRST_LOOK = 64;
 /** A look at the newest record alone can be deceived by others that are the same, but not for long. */
 const FULL_LOOK_EVERY = 30;
-/** Lines of one chunk. */
-const CHUNK = 500;
 
 export interface RedisListOptions {
   key: string;
@@ -66,11 +64,18 @@ async function* follow(
       await clock.sleep(pollMs, signal);
       continue;
     }
-    const { length, records, fresh } = await readFresh(client, key, place);
+    const reading = await readFresh(client, key, place);
+    const { length, records, fresh } = reading;
     const isMissed = fresh === undefined && place !== undefined;
     if (isMissed) logger.warn({ list: key, length }, 'records of a list were trimmed away before they could be read');
-    const since = place === undefined ? clock.now() - LOOK_BACK_MS : undefined;
-    yield* chunksOf(records.slice(0, fresh ?? records.length), { length, records, since, isMissed }, options);
+    const now = clock.now();
+    yield* chunksOf(reading, {
+      now,
+      since: place === undefined ? now - LOOK_BACK_MS : undefined,
+      missed: isMissed ? `records of ${key} were trimmed away before they could be read` : undefined,
+      formatCursor: formatPlace,
+      textOf: options.textOf,
+    });
     place = placeAt(length, records);
     await clock.sleep(pollMs, signal);
   }
@@ -83,7 +88,7 @@ async function isUnchanged(client: Redis, key: string, place: ListPlace): Promis
 }
 
 /** The newest records, as many as it takes to find the place again; all of them if it is not among them. */
-async function readFresh(client: Redis, key: string, place: ListPlace | undefined) {
+async function readFresh(client: Redis, key: string, place: ListPlace | undefined): Promise<ListReading> {
   for (let wanted = place === undefined ? MOST_RECORDS : FIRST_LOOK; ; wanted = MOST_RECORDS) {
     const [lengthAnswer, rangeAnswer] =
       (await client
@@ -97,41 +102,5 @@ async function readFresh(client: Redis, key: string, place: ListPlace | undefine
     const records = (rangeAnswer?.[1] ?? []) as string[];
     const fresh = place === undefined ? undefined : countFresh(place, length, records);
     if (fresh !== undefined || wanted === MOST_RECORDS || records.length < wanted) return { length, records, fresh };
-  }
-}
-
-/** The fresh records from the oldest on, each chunk with the place behind it. */
-function* chunksOf(
-  fresh: readonly string[],
-  list: { length: number; records: readonly string[]; since: number | undefined; isMissed: boolean },
-  { key, clock, textOf = recordText }: RedisListOptions,
-): Iterable<LogChunk> {
-  const { length, records, since, isMissed } = list;
-  const now = clock.now();
-  let missed = isMissed ? `records of ${key} were trimmed away before they could be read` : undefined;
-  let end = fresh.length;
-  do {
-    const start = Math.max(0, end - CHUNK);
-    const lines: LogLine[] = [];
-    for (let index = end - 1; index >= start; index--) {
-      const raw = fresh[index] ?? '';
-      const record = parseJson(raw);
-      const text = textOf(record, raw);
-      // Times are rounded, and may lie ahead.
-      const at = Math.min(recordTime(record) ?? now, now);
-      if (text !== undefined && (since === undefined || at >= since)) lines.push({ stamp: toRfc3339(at), text });
-    }
-    const cursor = formatPlace(placeAt(length - start, records, start));
-    yield { lines, cursor, ...(missed !== undefined && { missed }) };
-    missed = undefined;
-    end = start;
-  } while (end > 0);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

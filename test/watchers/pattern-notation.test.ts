@@ -144,7 +144,7 @@ describe('a pattern', () => {
         (text) => {
           fc.pre(mistakeIn(text) === 'none');
           const { match } = compilePattern(`${text}zz`);
-            expect(match('-zz')).toBeUndefined();
+          expect(match('-zz')).toBeUndefined();
           expect(match('--abxzz')).toBeUndefined();
         },
       ),

@@ -2,6 +2,7 @@ import type { Ip } from '../core/network.ts';
 import type { Service } from '../core/observation.ts';
 import { readDovecotMessage } from './dovecot-message.ts';
 import { firstAddress, ipsOf } from './login-text.ts';
+import { saslReason } from './postfix-sasl.ts';
 import { readSogoMessage } from './sogo-message.ts';
 import { readUiMessage } from './ui-message.ts';
 
@@ -52,7 +53,7 @@ function readPostfix(text: string): FailureText | undefined {
   const user = at < 0 ? undefined : rest.slice(at + 'sasl_username='.length);
   return {
     service: 'smtp',
-    reason: `SASL ${sasl[1]} authentication failed`,
+    reason: saslReason(sasl[1]),
     // Postfix's own words for a name that it could not make out.
     ...(user !== undefined && user !== '(unavailable)' && { account: user }),
     addresses,

@@ -1,6 +1,7 @@
 import { parseIp } from '../core/network.ts';
 import type { Service, Statement } from '../core/observation.ts';
 import { CLIENT, QUEUE_ID, STAGE } from './postfix-client.ts';
+import { mechanismOf, readFailure } from './postfix-sasl.ts';
 import { accountOf } from './redact.ts';
 
 /** Verdicts with a text of the client's behind them, and those that end with the address. */
@@ -9,8 +10,6 @@ const WARNED = new RegExp(
     `|^((?:Connection (?:concurrency|rate)|Message delivery request rate|Recipient address rate|New TLS session rate|AUTH command rate) limit exceeded): \\d{1,9} from ${CLIENT} for service (\\S{1,64}) {0,4}$` +
     `|^(Refusing (?:STARTTLS|TLS service) request) from ${CLIENT} for service (\\S{1,64}) {0,4}$`,
 );
-
-const SASL = new RegExp(`^${CLIENT}: SASL ([\\w-]{1,32}) authentication failed(?:: ?|$)`);
 
 const BROKEN_OFF = new RegExp(
   `^(?:${QUEUE_ID})?(lost connection after AUTH|too many errors)(?: after ${STAGE})?(?: \\(\\d{1,12} bytes\\))? from ${CLIENT} {0,4}$` +
@@ -21,37 +20,12 @@ const LOGGED_IN = new RegExp(
   `^${QUEUE_ID}client=${CLIENT}(?:, sasl_method=([^\\s,]{1,64}))?, sasl_username=(.{1,512}?)(?:, (?:sasl_sender|orig_queue_id|orig_client)=|$)`,
 );
 
-/**
- * Answers of an authentication server that cannot tell whether the login is right. The first four are Postfix's own, the
- * others Cyrus SASL's and Dovecot's.
- */
-const SERVER_FAULTS = [
-  'Connection lost to authentication server',
-  "Can't connect to authentication server",
-  'Authentication backend error',
-  'generic failure',
-  'out of memory failure',
-  'no mechanism available',
-  'remote authentication server unavailable',
-  'version mismatch',
-  'Temporary authentication failure',
-  'Internal authentication failure',
-];
-
-/** https://www.iana.org/assignments/sasl-mechanisms; the client may write any other word. */
-const MECHANISMS =
-  /^(?:PLAIN|LOGIN|CRAM-MD5|DIGEST-MD5|NTLM|GSSAPI|GSS-SPNEGO|EXTERNAL|ANONYMOUS|OTP|APOP|RPA|SKEY|XOAUTH2?|OAUTHBEARER|SCRAM-SHA-(?:1|224|256|384|512)(?:-PLUS)?)$/;
-
-const SASL_USERNAME = 'sasl_username=';
-
 /** What smtpd says in one line of a client, other than a reply that turns it away. */
 export function readSmtpd(message: string, service: Service): Statement | undefined {
   switch (message.charCodeAt(0)) {
     case 0x77: // warning
       if (!message.startsWith('warning: ')) return undefined;
-      return message.includes(': SASL ')
-        ? readFailure(message.slice(9), service)
-        : readWarning(message.slice(9), service);
+      return readWarning(message.slice('warning: '.length), service);
     case 0x6c: // lost connection
     case 0x74: // too many errors
     case 0x69: // improper command pipelining
@@ -72,7 +46,7 @@ function afterQueueId(message: string): number {
 
 function readWarning(warning: string, service: Service): Statement | undefined {
   const match = WARNED.exec(warning);
-  if (match === null) return undefined;
+  if (match === null) return warning.includes(': SASL ') ? readFailure(warning, service) : undefined;
   const at = match[1] !== undefined ? 1 : match[4] !== undefined ? 4 : 8;
   return rejected(match, at, at === 1 ? service : (serviceOfLimit(match[at + 3] ?? '') ?? service));
 }
@@ -88,41 +62,13 @@ function rejected(match: RegExpExecArray, at: number, service: Service): Stateme
   return ip && { kind: 'rejected', ip, service, reason: match[at] ?? '', ...hostname(match[at + 1]) };
 }
 
-/** The user's name is the last thing in the line: nothing behind it is Postfix's. */
-function readFailure(warning: string, service: Service): Statement | undefined {
-  const match = SASL.exec(warning);
-  const ip = match === null ? undefined : parseIp(match[2] ?? '');
-  if (match === null || ip === undefined || match[1] === '') return undefined;
-  const said = warning.slice(match[0].length);
-  if (SERVER_FAULTS.some((fault) => said.startsWith(fault))) return undefined;
-  const userAt = said.startsWith(SASL_USERNAME) ? 0 : said.indexOf(`, ${SASL_USERNAME}`);
-  const user = userAt < 0 ? undefined : said.slice(said.indexOf('=', userAt) + 1);
-  const account = user === '(unavailable)' ? undefined : accountOf(user);
-  const mechanism = (match[3] ?? '').toUpperCase();
-  const isKnown = MECHANISMS.test(mechanism);
-  return {
-    kind: 'auth-failed',
-    ip,
-    service,
-    ...(account !== undefined && { account }),
-    ...(isKnown && { mechanism }),
-    reason: isKnown ? `SASL ${mechanism} authentication failed` : 'SASL authentication failed',
-  };
-}
-
 function readLogin(message: string, service: Service): Statement | undefined {
   const match = LOGGED_IN.exec(message);
   const ip = match === null ? undefined : parseIp(match[2] ?? '');
   const account = accountOf(match?.[4]);
   if (match === null || ip === undefined || account === undefined) return undefined;
-  const mechanism = match[3]?.toUpperCase();
-  return {
-    kind: 'authenticated',
-    ip,
-    service,
-    account,
-    ...(mechanism !== undefined && MECHANISMS.test(mechanism) && { mechanism }),
-  };
+  const mechanism = mechanismOf(match[3]);
+  return { kind: 'authenticated', ip, service, account, ...(mechanism !== undefined && { mechanism }) };
 }
 
 /** Name that the address resolves to, for a statement; nothing for one that it does not resolve to. */

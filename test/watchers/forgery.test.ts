@@ -6,6 +6,8 @@ import { createFail2banWatcher, fail2banWatcher } from '../../src/watchers/fail2
 import { parseFail2banLine } from '../../src/watchers/fail2ban-line.ts';
 import { createNetfilterWatcher, netfilterWatcher } from '../../src/watchers/netfilter.ts';
 import { parseNetfilterLine } from '../../src/watchers/netfilter-line.ts';
+import { postfixWatcher } from '../../src/watchers/postfix.ts';
+import { parsePostfixLine } from '../../src/watchers/postfix-line.ts';
 import { createSogoWatcher, sogoWatcher } from '../../src/watchers/sogo.ts';
 import { parseSogoLine } from '../../src/watchers/sogo-line.ts';
 import {
@@ -22,12 +24,14 @@ const forgeries = readForgeries();
 const parsers = {
   netfilter: parseNetfilterLine,
   fail2ban: parseFail2banLine,
+  postfix: parsePostfixLine,
   dovecot: parseDovecotLine,
   sogo: parseSogoLine,
 };
 const lostPrefixes = {
   netfilter: netfilterWatcher.lostPrefixes ?? [],
   fail2ban: fail2banWatcher.lostPrefixes ?? [],
+  postfix: postfixWatcher.lostPrefixes ?? [],
   dovecot: dovecotWatcher.lostPrefixes ?? [],
   sogo: sogoWatcher.lostPrefixes ?? [],
 };

@@ -1,3 +1,4 @@
+import type { ContainerInspectInfo } from 'dockerode';
 import type { Logger } from '../core/logger.ts';
 import type { LogChunk, LogLine } from '../core/watcher.ts';
 import type { FoundContainer } from './discovery.ts';
@@ -39,11 +40,12 @@ export async function* readContainer(
   { socket, logger }: { socket: string; logger: Logger },
   signal: AbortSignal,
 ): AsyncIterable<LogChunk> {
-  const { container, since, cursor } = attachment;
-  const handle = docker.getContainer(container.id);
+  const { container: found, since, cursor } = attachment;
+  const handle = docker.getContainer(found.id);
   let stream: LogStream | undefined;
   let cut = 0;
   try {
+    const inspect = () => askEngine((abortSignal) => handle.inspect({ abortSignal }), socket, signal);
     const open = (abortSignal: AbortSignal) =>
       handle.logs({
         follow: true,
@@ -53,25 +55,25 @@ export async function* readContainer(
         since: Math.floor(since / 1000),
         abortSignal,
       });
+    const container = await inspect();
     stream = (await askEngine(open, socket, signal)) as unknown as LogStream;
-    // After the log was opened: of a container that was started in between, the stream stays open, and may be silent.
-    const { Config, State } = await askEngine((abortSignal) => handle.inspect({ abortSignal }), socket, signal);
-    const isRunning = State.Running && !State.Restarting;
+    // Of a container that was started while its log was opened, the stream stays open, and may be silent.
+    const isRunning = isUp(container) || isUp(await inspect());
     stream.socket?.setKeepAlive(true, KEEP_ALIVE_MS);
     if (isRunning) yield { lines: [] };
-    const decoder = Config.Tty ? createTerminalDecoder() : createFrameDecoder();
-    const skipSeen = createSkipper(cursor.placeOf(container.id));
+    const decoder = container.Config.Tty ? createTerminalDecoder() : createFrameDecoder();
+    const skipSeen = createSkipper(cursor.placeOf(found.id));
     for await (const chunk of stream) {
       const decoded: LogLine[] = [];
       decoder.decode(chunk, decoded);
       if (cut === 0 && decoder.cutLines() > 0) {
-        logger.warn({ container: container.name }, 'a log line is too long and was cut');
+        logger.warn({ container: found.name }, 'a log line is too long and was cut');
       }
       cut = decoder.cutLines();
       const lines = skipSeen(decoded);
       if (lines.length === 0) continue;
       attachment.hasLines = true;
-      cursor.advance(container.id, lines, decoder.openStamp());
+      cursor.advance(found.id, lines, decoder.openStamp());
       yield { lines, cursor: cursor.toString() };
     }
     attachment.isDrained = !isRunning;
@@ -81,7 +83,11 @@ export async function* readContainer(
     // Whether anybody is there at all, the next question tells.
     else if (connectionCodeOf(error) === undefined) throw error;
   } finally {
-    if (cut > 1) logger.warn({ container: container.name, lines: cut }, 'log lines were too long and were cut');
+    if (cut > 1) logger.warn({ container: found.name, lines: cut }, 'log lines were too long and were cut');
     stream?.destroy();
   }
+}
+
+function isUp({ State }: ContainerInspectInfo): boolean {
+  return State.Running && !State.Restarting;
 }

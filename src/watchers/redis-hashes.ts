@@ -2,8 +2,9 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Network } from '../core/network.ts';
 import type { Cursor, Snapshot } from '../core/watcher.ts';
-import { ClearReasons } from './redis-clear.ts';
+import { ClearReasons, lossBetween } from './clear-reasons.ts';
 import type { KeyBan } from './redis-keys.ts';
+import { readMessages } from './redis-log.ts';
 import { type ActiveHash, isSameHash, readActiveBans, readEntries } from './redis-state.ts';
 
 /** Where there is much to read, it is read whole more seldom as long as the number of bans is the same. */
@@ -11,13 +12,12 @@ const LARGE_HASH = 1_000;
 const LARGE_HASH_EVERY_MS = { perBan: 1, least: 5_000, most: 30_000 };
 /** The state is told anew this often though nothing has changed. */
 const REFRESH_MS = 30_000;
-/** More than this of a ban's time left means that it did not just expire. */
-const PURGE_TICK_MS = 10_000;
 const MOST_JAILS = 256;
 /** What netfilter has denied, what the admin wants denied and allowed: it follows the admin's lists within a minute. */
 const LISTS = ['F2B_PERM_BANS', 'F2B_BLACKLIST', 'F2B_WHITELIST'] as const;
 const HASHES = ['F2B_ACTIVE_BANS', ...LISTS] as const;
 const OTHER_JAIL = 'fail2ban';
+const REDIS_RESTARTED = 'Redis was restarted, and netfilter with it';
 
 /** Where the last life of this watcher ended. */
 const Position = z.object({ at: z.number(), runId: z.string(), jails: z.array(z.string()).max(2 * MOST_JAILS) });
@@ -35,7 +35,7 @@ export class BanHashes {
   readonly #client: Redis;
   readonly #onGarbage: (fields: readonly string[]) => void;
   readonly #last: Position | undefined;
-  readonly #clearReasons = new ClearReasons();
+  readonly #clearReasons: ClearReasons;
   readonly #jails: Set<string>;
   #runId = '';
   #hash: Readonly<Record<string, string>> | undefined;
@@ -49,6 +49,13 @@ export class BanHashes {
 
   constructor(client: Redis, from: Cursor | undefined, onGarbage: (fields: readonly string[]) => void) {
     this.#client = client;
+    this.#clearReasons = new ClearReasons({
+      messages: (since, isLast) => readMessages(client, since, isLast),
+      isStarting: async () => {
+        const [, listeners] = (await client.pubsub('NUMSUB', 'F2B_CHANNEL')) as [string, number | string];
+        return Number(listeners) === 0;
+      },
+    });
     this.#last = readPosition(from);
     this.#onGarbage = onGarbage;
     this.#jails = new Set(this.#last?.jails);
@@ -134,17 +141,10 @@ export class BanHashes {
     const lastSeenAt = this.#readAt;
     if (this.#hash === undefined || lastSeenAt === undefined) {
       if (this.#last === undefined) return undefined;
-      return this.#clearReasons.ofAbsence(this.#client, this.#last.at, this.#last.runId !== this.#runId);
+      return this.#last.runId === this.#runId ? this.#clearReasons.ofAbsence(this.#last.at) : REDIS_RESTARTED;
     }
-    const networks: Network[] = [];
-    let isAll = true;
-    for (const [network, until] of this.#active.bans) {
-      if (until === undefined || now >= until - PURGE_TICK_MS) continue;
-      if (bans.has(network)) isAll = false;
-      else networks.push(network);
-    }
-    if (networks.length === 0) return undefined;
-    return await this.#clearReasons.ofLoss(this.#client, { networks, isAll, lastSeenAt }, now);
+    const loss = lossBetween(this.#active.bans, bans, { lastSeenAt, now });
+    return loss === undefined ? undefined : await this.#clearReasons.ofLoss(loss, now);
   }
 }
 

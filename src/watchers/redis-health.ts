@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
 import { cutText } from '../core/text.ts';
 import type { HealthReport } from '../core/watcher.ts';
-import { RESTART_MARKER, readMessages } from './redis-log.ts';
+import { RESTART_MARKER } from './netfilter-messages.ts';
+import { readMessages } from './redis-log.ts';
 
 const CHANNEL = 'F2B_CHANNEL';
 const SOURCE = 'netfilter';

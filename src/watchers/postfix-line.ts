@@ -14,7 +14,7 @@ const REJECTED = new RegExp(`^(?:${QUEUE_ID})?((?:milter-|proxy-)?reject): ${STA
 const MAY_REJECT = /^(?:[0-9A-Za-z]{4,24}: )?(?:milter-|proxy-)?reject: /;
 
 /** The programs that say something of clients; `/` arrives as `_` where syslog-ng's `sanitize` was at work. */
-const PROGRAM = /^[A-Za-z][\w.+-]{0,40}(?:[/_][\w.+-]{1,40}){0,3}[/_](postscreen|smtpd|cleanup)$/;
+const PROGRAM = /^[A-Za-z][\w.+/-]{0,62}[/_](postscreen|smtpd|cleanup)$/;
 
 /**
  * What one line of Postfix says, with the prefix of syslog: a client that was turned away (`rejected`), a failed login

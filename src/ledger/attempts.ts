@@ -11,7 +11,8 @@ const NEAR_MS = 15_000;
 const CONNECTION_MS = 200_000;
 /** Backends that are asked in turn answer one attempt of a session within this time; the next attempt has to wait longer. */
 export const ONE_ATTEMPT_MS = 1_000;
-const LONGEST_KEY = 64;
+/** Dovecot cuts a name after 61 characters. */
+const LONGEST_KEY = 60;
 
 export type Attempt = Pick<AuthFailed, 'at' | 'jail' | 'service' | 'account' | 'reason' | 'session' | 'attempts'>;
 
@@ -36,11 +37,11 @@ export function viewOf(source: string, { attempts }: Attempt): string {
 
 /**
  * What an attempt has in common wherever it is told: the account, as far as syslog-ng leaves it alone, else the reason.
- * Null where a source knows neither.
+ * Null where a source knows neither, or where what stands in the place of odd characters is each program's own choice.
  */
 export function keyOf({ account, reason }: Attempt): string | null {
   const text = account === undefined || account === '' ? reason : account;
-  if (text === undefined) return null;
+  if (text === undefined || /[?\ufffd\p{Cc}]/u.test(text.slice(0, LONGEST_KEY))) return null;
   const plain = text
     .slice(0, 2 * LONGEST_KEY)
     .toLowerCase()

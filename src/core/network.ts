@@ -23,9 +23,19 @@ function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
 /** IPv4 as it is spelled canonically: there is nothing to parse, and nearly every address that is read is one. */
 const CANONICAL_IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.|$)){4}(?<!\.)$/;
 
+const IPV6_CHARACTERS = /^[\da-fA-F:]{2,39}$/;
+const MAPPED_IPV4 = /^\[::ffff:[\da-f]{1,4}:[\da-f]{1,4}\]$/;
+
 /** The canonical address, or undefined if `text` is not exactly one address (no zone, no port, no prefix). */
 export function parseIp(text: string): Ip | undefined {
   if (CANONICAL_IPV4.test(text)) return text as Ip;
+  if (!text.includes(':') || !IPV6_CHARACTERS.test(text)) return parseSlowly(text);
+  // URLs spell IPv6 as RFC 5952 has it, and Node parses them twenty times as fast as the library does an address.
+  const host = URL.parse(`http://[${text}]`)?.hostname;
+  return host === undefined || MAPPED_IPV4.test(host) ? parseSlowly(text) : (host.slice(1, -1) as Ip);
+}
+
+function parseSlowly(text: string): Ip | undefined {
   const address = parseAddress(text);
   if (address === undefined) return undefined;
   if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress()) return address.toIPv4Address().toString() as Ip;

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
 import {
   addressKey,
@@ -95,3 +96,33 @@ describe('ranges', () => {
     expect(hostOf(parseNetwork('193.56.28.0/24') as never)).toBeUndefined();
   });
 });
+
+describe('parseIp', () => {
+  it('property: spells every address as the library for addresses does, and takes nothing that it refuses', () => {
+    const group = fc.constantFrom('0', '0', '0000', '1', 'ffff', 'B8F', '0db8', '12345', '');
+    const octet = fc.constantFrom('0', '1', '10', '255', '256', '01', '', 'x');
+    const text = fc.oneof(
+      fc.array(group, { minLength: 2, maxLength: 9 }).map((groups) => groups.join(':')),
+      fc.array(octet, { minLength: 3, maxLength: 5 }).map((octets) => octets.join('.')),
+      fc
+        .tuple(fc.array(group, { maxLength: 7 }), fc.array(octet, { minLength: 4, maxLength: 4 }))
+        .map(([groups, octets]) => `${groups.join(':')}:${octets.join('.')}`),
+      fc.ipV6(),
+      fc.ipV4(),
+    );
+    fc.assert(
+      fc.property(text, (address) => {
+        expect([address, parseIp(address)]).toEqual([address, spelled(address)]);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+});
+
+/** The same by the library alone. */
+function spelled(text: string): string | undefined {
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text).toString();
+  if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
+  const address = ipaddr.IPv6.parse(text);
+  return (address.isIPv4MappedAddress() ? address.toIPv4Address() : address).toString();
+}

@@ -2,6 +2,7 @@ import type { WatcherDefinition } from '../core/watcher.ts';
 import { dovecotWatcher } from './dovecot.ts';
 import { f2bChannelWatcher } from './f2b-channel.ts';
 import { fail2banWatcher } from './fail2ban.ts';
+import { mailcowApiWatcher } from './mailcow-api.ts';
 import { netfilterWatcher } from './netfilter.ts';
 import { patternWatcher } from './pattern.ts';
 import { postfixWatcher } from './postfix.ts';
@@ -19,6 +20,7 @@ export const watcherDefinitions = [
   redisWatcher,
   f2bChannelWatcher,
   ratelimitsWatcher,
+  mailcowApiWatcher,
   patternWatcher,
 ] as const satisfies readonly Pick<
   WatcherDefinition,

@@ -4,7 +4,7 @@ import { type Network, parseNetwork } from '../../src/core/network.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { Snapshot, Watcher } from '../../src/core/watcher.ts';
 import { openLedger } from '../../src/ledger/ledger.ts';
-import { Recorder } from '../../src/pipeline/recorder.ts';
+import { Recorder, type RecorderOptions } from '../../src/pipeline/recorder.ts';
 
 export const T0 = 1_795_430_000_000;
 export const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
@@ -19,12 +19,31 @@ export function net(text: string): Network {
   return network;
 }
 
+interface HarnessOptions {
+  withRedis?: boolean;
+  withLog?: boolean;
+  startedAt?: number;
+  path?: string;
+  /** In place of a time that is set by `at`. */
+  clock?: { now(): number };
+  /** In place of those that are fed by `log`, `state` and `snapshot`. */
+  watchers?: RecorderOptions['watchers'];
+}
+
 /** A recorder over a ledger in memory, fed by hand, with what it told and what it asked a witness to look at. */
-export function createHarness({ withRedis = true, withLog = true, startedAt = T0, path = ':memory:' } = {}) {
+export function createHarness({
+  withRedis = true,
+  withLog = true,
+  startedAt = T0,
+  path = ':memory:',
+  clock,
+  watchers,
+}: HarnessOptions = {}) {
   let now = startedAt;
   let isReady = true;
   const looks: string[] = [];
-  const ledger = openLedger(path, () => now);
+  const nowOf = () => clock?.now() ?? now;
+  const ledger = openLedger(path, nowOf);
   const netfilter = watcher('netfilter', 'log');
   const fail2ban = watcher('fail2ban', 'log');
   const redis = watcher('redis', 'state', {
@@ -34,7 +53,7 @@ export function createHarness({ withRedis = true, withLog = true, startedAt = T0
   const events: BanEvent[] = [];
   const recorder = new Recorder({
     ledger,
-    clock: { now: () => now, sleep: async () => {} },
+    clock: { now: nowOf, sleep: async () => {} },
     logger: SILENT,
     settings: {
       host: 'mail.example.org',
@@ -47,7 +66,7 @@ export function createHarness({ withRedis = true, withLog = true, startedAt = T0
     },
     startedAt,
     consumers: [{ name: 'all', wants: (event) => events.push(event) > 0 }],
-    watchers: [
+    watchers: watchers ?? [
       ...(withLog ? [{ watcher: netfilter, reads: (jail: string) => jail === 'netfilter' }] : []),
       { watcher: fail2ban, reads: (jail) => jail !== 'netfilter' },
       ...(withRedis ? [{ watcher: redis, reads: () => true }] : []),

@@ -40,6 +40,10 @@ export interface MailcowApiServer {
   records: unknown[];
   denylist: string[];
   allowlist: string[];
+  /** Mailcow's own clock is so much ahead. */
+  shiftClock(ms: number): void;
+  /** There are no logs by this API. */
+  withoutLogs: boolean;
   close(): Promise<void>;
 }
 
@@ -48,7 +52,9 @@ export async function startMailcowApi({ clock }: { clock: Pick<Clock, 'now'> }):
   let apiLog = 0;
   let failedLogins = 0;
   let fixed: RawAnswer | undefined;
-  const seconds = () => Math.floor(clock.now() / 1_000);
+  let aheadMs = 0;
+  const now = () => clock.now() + aheadMs;
+  const seconds = () => Math.floor(now() / 1_000);
 
   function fail2ban() {
     const bans = [...server.hash].map(([network, until]) => ({
@@ -81,7 +87,7 @@ export async function startMailcowApi({ clock }: { clock: Pick<Clock, 'now'> }):
     if (version !== 'v1' || verb !== 'get') return json({ type: 'error', msg: 'route not found' }, 404);
     if (request.method !== 'GET') return json({ type: 'error', msg: 'only GET method is allowed' }, 405);
     if (category === 'fail2ban') return json(fail2ban());
-    if (category === 'logs' && object === 'netfilter') {
+    if (category === 'logs' && object === 'netfilter' && !server.withoutLogs) {
       const records = server.records.slice(0, Number(extra));
       return json(records.length === 0 ? {} : records);
     }
@@ -96,7 +102,7 @@ export async function startMailcowApi({ clock }: { clock: Pick<Clock, 'now'> }):
     const session = known !== undefined && sessions.has(known) ? known : randomBytes(13).toString('hex');
     sessions.add(session);
     response.writeHead(status, {
-      date: new Date(clock.now()).toUTCString(),
+      date: new Date(now()).toUTCString(),
       'set-cookie': `MCSESSID=${session}; path=/; HttpOnly; SameSite=Lax`,
       ...headers,
     });
@@ -118,8 +124,12 @@ export async function startMailcowApi({ clock }: { clock: Pick<Clock, 'now'> }):
     records: [],
     denylist: [],
     allowlist: [],
+    withoutLogs: false,
+    shiftClock(ms) {
+      aheadMs = ms;
+    },
     log(message, priority = 'info') {
-      server.records.unshift({ time: Math.round(clock.now() / 1_000), priority, message });
+      server.records.unshift({ time: Math.round(now() / 1_000), priority, message });
       server.records.length = Math.min(server.records.length, 10_000);
     },
     fail(ip, account) {
@@ -128,7 +138,7 @@ export async function startMailcowApi({ clock }: { clock: Pick<Clock, 'now'> }):
     },
     ban(network, length) {
       server.log(`Banning ${network} for ${Math.floor(length / 60)} minutes`, 'crit');
-      server.hash.set(network, Math.round(clock.now() / 1_000) + length);
+      server.hash.set(network, Math.round(now() / 1_000) + length);
     },
     unban(...networks) {
       for (const network of networks) {

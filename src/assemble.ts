@@ -95,18 +95,19 @@ export async function chooseWatchers(
   const ofApi =
     api === undefined || redis !== undefined ? [] : usual.filter(({ reads }) => reads === 'api').map(withDefaults);
   const state = [...ofRedis, ...ofApi];
+  const kept = readers.filter((definition) => isKept(definition, redis === undefined));
+  const from = redis === undefined ? 'api' : 'redis';
+  const withoutDocker = [...kept.map((definition) => ({ ...withDefaults(definition), from })), ...state];
   if (state.length > 0 && !(await hasSocket(docker.socket))) {
-    const from = redis === undefined ? 'api' : 'redis';
     logger.info({ socket: docker.socket, from }, 'there is no Docker socket: reading what mailcow keeps of its logs');
-    const readable = readers.filter((definition) =>
-      from === 'redis' ? definition.list !== undefined : isInApi(definition),
-    );
-    return [...readable.map((definition) => ({ ...withDefaults(definition), from })), ...state];
+    return withoutDocker;
   }
   const all = readers.map(withDefaults);
   try {
     const found = await Promise.all(all.map((reader) => isThere(reader, containers)));
     const present = all.filter((_, index) => found[index]);
+    // With an address of the API, mailcow is on another host than this Docker.
+    if (present.length === 0 && ofApi.length > 0) return withoutDocker;
     return [...(present.length > 0 ? present : all.slice(0, 1)), ...state];
   } catch (error) {
     logger.warn({ reason: messageOf(error) }, 'the Docker Engine cannot be asked which containers there are');
@@ -114,9 +115,9 @@ export async function chooseWatchers(
   }
 }
 
-/** Whether mailcow's API gives out the lines. */
-function isInApi(definition: WatcherDefinition): boolean {
-  return definition.options.safeParse({ from: 'api' }).success && definition.list !== undefined;
+/** Whether mailcow keeps its lines; by the API, where every look costs mailcow something, those about bans are enough. */
+function isKept({ list, tellsOf }: WatcherDefinition, isByApi: boolean): boolean {
+  return list !== undefined && (!isByApi || tellsOf('netfilter', {} as never));
 }
 
 function withDefaults(definition: WatcherDefinition): WatcherConfig {

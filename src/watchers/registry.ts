@@ -2,6 +2,7 @@ import type { WatcherDefinition } from '../core/watcher.ts';
 import { dovecotWatcher } from './dovecot.ts';
 import { f2bChannelWatcher } from './f2b-channel.ts';
 import { fail2banWatcher } from './fail2ban.ts';
+import { fail2banClientWatcher } from './fail2ban-client.ts';
 import { mailcowApiWatcher } from './mailcow-api.ts';
 import { netfilterWatcher } from './netfilter.ts';
 import { patternWatcher } from './pattern.ts';
@@ -17,6 +18,7 @@ export const watcherDefinitions = [
   dovecotWatcher,
   sogoWatcher,
   fail2banWatcher,
+  fail2banClientWatcher,
   redisWatcher,
   f2bChannelWatcher,
   ratelimitsWatcher,

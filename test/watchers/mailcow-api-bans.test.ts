@@ -3,7 +3,8 @@ import { createMailcowApiLog } from '../../src/watchers/mailcow-api-log.ts';
 import { createNetfilterWatcher } from '../../src/watchers/netfilter.ts';
 import { eventually } from '../support/eventually.ts';
 import { createHarness } from '../support/recorder-harness.ts';
-import { type ApiRig, createApiRig, type Run, runWatcher, standing } from './mailcow-api-rig.ts';
+import { type Run, runWatcher } from '../support/run-watcher.ts';
+import { type ApiRig, createApiRig, standing } from './mailcow-api-rig.ts';
 
 let rig: ApiRig;
 const runs: Run[] = [];

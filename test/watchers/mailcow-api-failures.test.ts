@@ -8,7 +8,8 @@ import { superviseWatcher } from '../../src/pipeline/supervise.ts';
 import { eventually } from '../support/eventually.ts';
 import { API_KEY, type RawAnswer } from '../support/mailcow-api-server.ts';
 import { createRecordingLogger } from '../support/recording-logger.ts';
-import { type ApiRig, createApiRig, runWatcher } from './mailcow-api-rig.ts';
+import { runWatcher } from '../support/run-watcher.ts';
+import { type ApiRig, createApiRig } from './mailcow-api-rig.ts';
 
 const TRANSCRIPT = readFileSync(join(import.meta.dirname, '..', 'fixtures', 'api', 'answers.txt'), 'utf8');
 

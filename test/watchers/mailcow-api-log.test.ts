@@ -3,7 +3,8 @@ import { TransientError } from '../../src/core/errors.ts';
 import type { Cursor } from '../../src/core/watcher.ts';
 import { createMailcowApiLog } from '../../src/watchers/mailcow-api-log.ts';
 import { createNetfilterWatcher } from '../../src/watchers/netfilter.ts';
-import { type ApiRig, createApiRig, type Run, runWatcher, T0 } from './mailcow-api-rig.ts';
+import { type Run, runWatcher } from '../support/run-watcher.ts';
+import { type ApiRig, createApiRig, T0 } from './mailcow-api-rig.ts';
 
 let rig: ApiRig;
 const runs: Run[] = [];

@@ -13,6 +13,8 @@ const SAMPLES: Record<string, string> = {
   'pattern.service': 'a-service',
   'pattern.patterns': `[{kind: auth-failed, regex: '^login of <F-USER>\\S+</F-USER> from <HOST> failed$', service: ui}]`,
   fail2ban_keys: `'fail2ban:*'`,
+  jails: '[sshd, recidive]',
+  socket: '/var/run/fail2ban/fail2ban.sock',
   'mailcow_api.url': 'https://mail.example.org',
   'mailcow_api.key': `'\${MAILCOW_API_KEY}'`,
   secret: `'\${COWBELL_WEBHOOK_SECRET}'`,

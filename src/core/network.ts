@@ -45,6 +45,9 @@ function parseSlowly(text: string): Ip | undefined {
 /** The canonical network of `1.2.3.4`, `1.2.3.4/24`, `2001:db8::1/64`; undefined if `text` is anything else. */
 export function parseNetwork(text: string): Network | undefined {
   const slash = text.indexOf('/');
+  if ((slash < 0 || text.endsWith('/32')) && CANONICAL_IPV4.test(slash < 0 ? text : text.slice(0, -3))) {
+    return (slash < 0 ? `${text}/32` : text) as Network;
+  }
   const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
   if (address === undefined) return undefined;
   const length = address instanceof ipaddr.IPv4 ? 32 : 128;

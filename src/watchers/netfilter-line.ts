@@ -32,6 +32,8 @@ type Level = 'CRIT' | 'WARN' | 'INFO';
 interface FixedMessage {
   pattern: RegExp;
   level: Level;
+  /** It begins with a number or an address, and so with no capital letter. */
+  isAddressFirst: boolean;
   /** Undefined for a match that does not hold after all. */
   read(match: RegExpExecArray): { statement?: Statement; sign?: LifeSign } | undefined;
 }
@@ -125,7 +127,9 @@ function readFixed(
   line: NetfilterLine,
   evidence: () => string,
 ): number | undefined {
+  const isAddress = startsWithAddress(text.charCodeAt(at));
   for (const message of FIXED) {
+    if (message.isAddressFirst !== isAddress) continue;
     message.pattern.lastIndex = at;
     const match = message.pattern.exec(text);
     if (match === null) continue;
@@ -197,14 +201,17 @@ function isFixed(text: string): boolean {
 
 /** A cheap look before the patterns: a time or address, or the first letter of a message. */
 function mayBeOurs(text: string): boolean {
-  const first = text.charCodeAt(0);
-  return (
-    (first >= 48 && first <= 58) || (first >= 97 && first <= 102) || 'ABCDEFIMRSUW'.includes(text.charAt(0) || '-')
-  );
+  return startsWithAddress(text.charCodeAt(0)) || 'ABCDEFIMRSUW'.includes(text.charAt(0) || '-');
+}
+
+/** A digit, a colon, or a small letter from `a` to `f`. */
+function startsWithAddress(first: number): boolean {
+  return (first >= 48 && first <= 58) || (first >= 97 && first <= 102);
 }
 
 function fixed(level: Level, pattern: string, read: FixedMessage['read'] = () => ({})): FixedMessage {
-  return { level, pattern: new RegExp(pattern, 'y'), read };
+  const isAddressFirst = pattern.startsWith('\\d') || pattern.startsWith(NETWORK);
+  return { level, pattern: new RegExp(pattern, 'y'), isAddressFirst, read };
 }
 
 function banned(net: string | undefined, minutes?: number): { statement: Statement } | undefined {

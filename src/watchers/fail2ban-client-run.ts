@@ -56,7 +56,7 @@ function explainFailure({ exitCode, stdout, stderr }: ExecResult, command: reado
   const forbidden = /Permission denied to socket: ([^\s,]{1,200})/.exec(text)?.[1];
   if (forbidden !== undefined) {
     return new TransientError(
-      `fail2ban-client may not open ${forbidden} in ${where}: the user of the container has to be root`,
+      `fail2ban-client may not open ${forbidden} in ${where}: the user of the container has to be root, or fail2ban is just stopping`,
     );
   }
   if (text.includes('Unable to contact server')) {

@@ -106,6 +106,23 @@ test('of a body without end only the front is read', async () => {
   await eventually(() => expect(isCut).toBe(true));
 });
 
+test('a request may ask for more of its answer, and is told where there was more still', async () => {
+  const { origin } = await serve((request, response) => response.end('x'.repeat(Number(request.url?.slice(1)))));
+  const get = async (bytes: number, maxBodyBytes?: number) => {
+    const url = new Secret(`${origin}/${bytes}`);
+    const answer = await client().send(
+      { method: 'GET', url, ...(maxBodyBytes !== undefined && { maxBodyBytes }) },
+      never,
+    );
+    return [answer.body.length, answer.isCut === true];
+  };
+  expect(await get(65_536)).toEqual([65_536, false]);
+  expect(await get(65_537)).toEqual([65_536, true]);
+  expect(await get(2_000_000, 4_000_000)).toEqual([2_000_000, false]);
+  expect(await get(4_000_001, 4_000_000)).toEqual([4_000_000, true]);
+  expect(await get(17_000_000, 100_000_000)).toEqual([16_777_216, true]);
+});
+
 test('no answer, and an answer that does not end, is given up in time', async () => {
   const { origin } = await serve((request, response) => {
     if (request.url === '/body') response.write('a');

@@ -184,6 +184,28 @@ describe('a watcher that fails', () => {
     expect(logger.told()).toEqual(['warn: a source cannot be read; trying again', 'info: a source is read again']);
   });
 
+  it('is never started again when to try again would do harm', async () => {
+    const { clock, told, starts, logger, done, health } = supervise([
+      failWith(new PermanentError('the key is refused', { final: true })),
+      stay(QUIET),
+    ]);
+    await done;
+    expect(told).toMatchObject([
+      {
+        type: 'source.down',
+        source: { reason: 'the key is refused; not tried again until cowbell is restarted' },
+      },
+    ]);
+    await clock.advance(86_400_000);
+    expect(starts).toHaveLength(1);
+    expect(told).toHaveLength(1);
+    expect(health.isReady('netfilter log')).toBe(false);
+    expect(logger.told()).toEqual([
+      'error: a source cannot be read, and is not tried again until cowbell is restarted',
+    ]);
+    expect(logger.records[0]?.fields).toEqual({ source: 'netfilter log', reason: 'the key is refused' });
+  });
+
   it('has failed too when it just ends', async () => {
     const { clock, told } = supervise([async function* () {}]);
     await clock.advance(31_000);

@@ -40,6 +40,19 @@ describe('the place in a list', () => {
     expect(freshOf(list, after)).toBe(3);
   });
 
+  it('is found in a part of a list that is longer than anybody knows', () => {
+    const list = grow([], numbers(0, 500));
+    const place = placeAt(undefined, list);
+    const after = grow(list, numbers(500, 530));
+    expect(countFresh(place, undefined, list.slice(0, 100))).toBe(0);
+    expect(countFresh(place, undefined, after.slice(0, 100))).toBe(30);
+    // Of what is remembered less than half is there: more has to be read.
+    expect(countFresh(place, undefined, grow(list, numbers(500, 590)).slice(0, 100))).toBeUndefined();
+    expect(countFresh(place, undefined, grow(list, numbers(500, 590)).slice(0, 1_000))).toBe(90);
+    expect(countFresh(placeAt(0, []), undefined, list.slice(0, 100))).toBeUndefined();
+    expect(parsePlace(formatPlace(place))).toEqual(place);
+  });
+
   it('outlives a restart as text, and anything else is no place', () => {
     const list = grow([], numbers(0, 200));
     const place = parsePlace(formatPlace(placeAt(list.length, list)));

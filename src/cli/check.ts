@@ -6,6 +6,9 @@ import { systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { plural } from '../core/text.ts';
+import type { WatcherTools } from '../core/watcher.ts';
+import type { ContainerLogs } from '../logs/container-log.ts';
+import { VERSION } from '../version.ts';
 import { type AddCommand, type CliContext, CONFIG_OPTION, CommandFailure } from './command.ts';
 
 export const addCheck: AddCommand = (program, context) => {
@@ -23,7 +26,13 @@ export const addCheck: AddCommand = (program, context) => {
       );
       await checkState(config, report);
       await checkRedis(config, report);
-      await checkWatchers(config, report);
+      const { containers, tools, close } = await createTools(config);
+      try {
+        await checkApi(config, tools, report);
+        await checkWatchers(config, { containers, tools }, report);
+      } finally {
+        await close();
+      }
       if (report.problems > 0) throw new CommandFailure(`${plural(report.problems, 'problem')} found`);
     });
 };
@@ -72,8 +81,12 @@ function nearestFolder(folder: string): string {
   return folder;
 }
 
-async function checkRedis({ redis }: Config, report: Report): Promise<void> {
-  if (redis === undefined) return report.good('redis', 'not configured: what the log says is told unconfirmed');
+async function checkRedis({ redis, mailcow_api }: Config, report: Report): Promise<void> {
+  if (redis === undefined) {
+    const means =
+      mailcow_api === undefined ? 'what the log says is told unconfirmed' : "mailcow's API is asked instead";
+    return report.good('redis', `not configured: ${means}`);
+  }
   try {
     const { connectRedis } = await import('../watchers/redis-connection.ts');
     const client = await connectRedis(redis);
@@ -94,29 +107,73 @@ async function checkRedis({ redis }: Config, report: Report): Promise<void> {
 }
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
+/** Whatever a watcher tries is over by then. */
+const PROBE_MS = 60_000;
 
-async function checkWatchers(config: Config, report: Report): Promise<void> {
-  const { chooseWatchers, selectorOf, watcherDefinition } = await import('../assemble.ts');
+async function createTools(config: Config) {
   const { createContainerLogs } = await import('../logs/container-log.ts');
+  const { createHttpClient } = await import('../http/client.ts');
   const containers = createContainerLogs({ ...config.docker, clock: systemClock, logger: SILENT });
-  const watchers: WatcherConfig[] = await chooseWatchers(config, containers, SILENT);
-  for (const watcher of watchers) {
-    for (const line of watcherDefinition(watcher.type)?.describe?.(watcher) ?? [])
-      report.good(`watcher ${watcher.name}`, line);
-    const selector = selectorOf(watcher);
-    if (selector === undefined) {
-      report.good(`watcher ${watcher.name}`, 'reads Redis');
-      continue;
-    }
+  const http = createHttpClient({ userAgent: `cowbell/${VERSION}` });
+  const tools: WatcherTools = {
+    clock: systemClock,
+    logger: SILENT,
+    http,
+    containerLog: (selector) => containers.source(selector),
+    exec: containers.exec,
+    redis: config.redis,
+    mailcowApi: config.mailcow_api,
+  };
+  return { containers, tools, close: () => http.close() };
+}
+
+/** One call: each with a key that is refused counts as a failed login at mailcow. */
+async function checkApi({ mailcow_api }: Config, tools: WatcherTools, report: Report): Promise<void> {
+  if (mailcow_api === undefined) return;
+  const { watcherDefinition } = await import('../assemble.ts');
+  const definition = watcherDefinition('mailcow-api');
+  try {
+    const found = await definition?.probe?.(definition.options.parse({}), tools, AbortSignal.timeout(PROBE_MS));
+    report.good('mailcow_api', found ?? 'configured');
+  } catch (error) {
+    report.bad('mailcow_api', error);
+  }
+}
+
+async function checkWatchers(
+  config: Config,
+  { containers, tools }: { containers: ContainerLogs; tools: WatcherTools },
+  report: Report,
+): Promise<void> {
+  const { buildWatcher, chooseWatchers, watcherDefinition } = await import('../assemble.ts');
+  for (const watcher of await chooseWatchers(config, containers, SILENT)) {
+    const definition = watcherDefinition(watcher.type);
+    const name = `watcher ${watcher.name}`;
     try {
-      const found = await containers.find(selector);
-      const running = found.find((container) => container.isRunning);
-      if (running !== undefined) report.good(`watcher ${watcher.name}`, `reads the container ${running.name}`);
-      else if (found[0] !== undefined)
-        report.bad(`watcher ${watcher.name}`, `${found[0].name} does not run: ${found[0].status}`);
-      else report.bad(`watcher ${watcher.name}`, `there is no container of ${selector.service ?? selector.container}`);
+      buildWatcher(watcher, tools);
+      for (const line of definition?.describe?.(watcher) ?? []) report.good(name, line);
+      report.good(name, await whatItReads(watcher, containers));
+      // The API has been tried already.
+      if (definition?.reads === 'api') continue;
+      const found = await definition?.probe?.(watcher, tools, AbortSignal.timeout(PROBE_MS));
+      if (found !== undefined) report.good(name, found);
     } catch (error) {
-      report.bad(`watcher ${watcher.name}`, error);
+      report.bad(name, error);
     }
   }
+}
+
+/** Throws if it is not there. */
+async function whatItReads(watcher: WatcherConfig, containers: ContainerLogs): Promise<string> {
+  const { selectorOf, watcherDefinition } = await import('../assemble.ts');
+  const selector = selectorOf(watcher);
+  if (selector === undefined) {
+    const isByApi = watcher.from === 'api' || watcherDefinition(watcher.type)?.reads === 'api';
+    return isByApi ? "reads mailcow's API" : 'reads Redis';
+  }
+  const found = await containers.find(selector);
+  const running = found.find(({ isRunning }) => isRunning);
+  if (running !== undefined) return `reads the container ${running.name}`;
+  if (found[0] !== undefined) throw new Error(`${found[0].name} does not run: ${found[0].status}`);
+  throw new Error(`there is no container of ${selector.service ?? selector.container}`);
 }

@@ -1,42 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { runCli } from '../../src/cli/program.ts';
 import { openLedger } from '../../src/ledger/ledger.ts';
 import { startReceiver } from '../support/receivers.ts';
 import { startRedis } from '../support/redis-server.ts';
+import { cowbell } from '../support/run-cli.ts';
 import { sampleEvent } from '../support/sample-bans.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const FIXTURES = join(ROOT, 'test/fixtures');
-
-/** Runs a command line in this process; returns its exit code and what it wrote. */
-async function cowbell(
-  args: string[],
-  { env = {}, input = '' }: { env?: Record<string, string>; input?: string } = {},
-) {
-  const written = { out: '', err: '' };
-  const sink = (name: 'out' | 'err') =>
-    ({
-      write(text: string, done?: () => void) {
-        written[name] += text;
-        done?.();
-        return true;
-      },
-      once() {},
-    }) as unknown as NodeJS.WritableStream;
-  const code = await runCli(args, {
-    env,
-    stdin: Readable.from([input]),
-    stdout: sink('out'),
-    stderr: sink('err'),
-    signal: new AbortController().signal,
-  });
-  return { code, ...written };
-}
 
 function configIn(folder: string, notifiers = '[{type: console}]'): string {
   const file = join(folder, 'cowbell.yaml');

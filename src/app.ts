@@ -1,4 +1,4 @@
-import { buildNotifier, buildWatcher, chooseWatchers, mostEventsOf } from './assemble.ts';
+import { buildNotifier, buildWatcher, chooseWatchers, paceOf } from './assemble.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { messageOf } from './core/errors.ts';
@@ -168,7 +168,7 @@ function buildDispatcher(config: Config, ledger: Ledger, http: HttpClient, tools
     createLane({
       consumer: each.name,
       notifier: buildNotifier(each, { http, clock: tools.clock, stdout: tools.stdout }),
-      pace: { groupIntervalMs: each.group_interval_ms, maxEvents: mostEventsOf(each.type) },
+      pace: paceOf(each),
       outbox: ledger.deliveries,
       clock: tools.clock,
       logger: tools.logger,

@@ -1,9 +1,10 @@
 import type { Config, NotifierConfig, WatcherConfig } from './config/schema.ts';
 import { messageOf, PermanentError } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
-import type { Notifier, NotifierDefinition, NotifierTools } from './core/notifier.ts';
+import type { LanePace, Notifier, NotifierDefinition, NotifierTools } from './core/notifier.ts';
 import type { ContainerSelector, Watcher, WatcherDefinition, WatcherTools } from './core/watcher.ts';
 import type { ContainerLogs } from './logs/container-log.ts';
+import { composeMessage } from './notifiers/compose.ts';
 import { notifierDefinitions } from './notifiers/registry.ts';
 import { watcherDefinitions } from './watchers/registry.ts';
 
@@ -59,14 +60,19 @@ export function buildWatcher(config: WatcherConfig, tools: WatcherTools): Assemb
   };
 }
 
-export function buildNotifier(config: NotifierConfig, tools: NotifierTools): Notifier {
-  const definition = NOTIFIERS.find(({ type }) => type === config.type);
-  if (definition === undefined) throw new Error(`no notifier of type ${config.type}`);
-  return definition.create(config as never, tools);
+export function buildNotifier(config: NotifierConfig, tools: Omit<NotifierTools, 'compose'>): Notifier {
+  return notifierDefinition(config.type).create(config as never, { ...tools, compose: composeMessage });
 }
 
-export function mostEventsOf(type: string): number {
-  return NOTIFIERS.find((definition) => definition.type === type)?.pace.maxEvents ?? 100;
+/** How a notifier is paced: as it is configured, within what the service allows. */
+export function paceOf({ type, group_interval_ms }: NotifierConfig): LanePace {
+  return { ...notifierDefinition(type).pace, groupIntervalMs: group_interval_ms };
+}
+
+function notifierDefinition(type: string): NotifierDefinition {
+  const definition = NOTIFIERS.find((each) => each.type === type);
+  if (definition === undefined) throw new Error(`no notifier of type ${type}`);
+  return definition;
 }
 
 /** What a watcher reads, if it reads containers. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { consumersOf, recorderSettingsOf } from './app.ts';
-import { buildNotifier, meantWatcher, mostEventsOf, WATCHER_TYPES, watcherDefinition } from './assemble.ts';
+import { buildNotifier, meantWatcher, paceOf, WATCHER_TYPES, watcherDefinition } from './assemble.ts';
 import type { Config, WatcherConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { PermanentError } from './core/errors.ts';
@@ -62,7 +62,7 @@ export async function playLog(
       createLane({
         consumer: each.name,
         notifier: buildNotifier(each, { http, clock, stdout }),
-        pace: { groupIntervalMs: each.group_interval_ms, maxEvents: mostEventsOf(each.type) },
+        pace: paceOf(each),
         outbox: ledger.deliveries,
         clock,
         logger,

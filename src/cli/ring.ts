@@ -28,7 +28,10 @@ export const addRing: AddCommand = (program, context) => {
           const events = sampleEvents(config.host, systemClock.now()).slice(0, 1);
           const startedAt = systemClock.now();
           try {
-            await notifier.notify({ id: `ring-${startedAt}-${each.name}`, events }, context.signal);
+            await notifier.notify(
+              { id: `ring-${startedAt}-${each.name}`, size: events.length, events },
+              context.signal,
+            );
             context.stdout.write(`${each.name}: accepted after ${systemClock.now() - startedAt} ms\n`);
           } catch (error) {
             failed++;

@@ -45,10 +45,13 @@ export class PermanentError extends Error {
   override readonly name = 'PermanentError';
   /** To try again would do harm: it is left alone until cowbell is restarted. */
   readonly isFinal: boolean;
+  /** It was this payload that was refused: another may be taken. Else the far side takes nothing until a person acts. */
+  readonly isPayload: boolean;
 
-  constructor(message: string, options: { cause?: unknown; final?: boolean } = {}) {
+  constructor(message: string, options: { cause?: unknown; final?: boolean; payload?: boolean } = {}) {
     super(message, { cause: options.cause });
     this.isFinal = options.final === true;
+    this.isPayload = options.payload === true;
   }
 }
 

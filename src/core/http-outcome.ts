@@ -4,6 +4,8 @@ import { safeText } from './text.ts';
 
 /** What may work later; https://www.rfc-editor.org/rfc/rfc9110#section-15 and, for 429, RFC 6585. */
 const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** What is said of this request alone: malformed, too long, a type or a content that is not taken. */
+const PAYLOAD = new Set([400, 413, 414, 415, 422, 431]);
 /** A far side that asks for more is asked again sooner. */
 const LONGEST_RETRY_AFTER_MS = 3_600_000;
 
@@ -25,7 +27,7 @@ export function requireAccepted(response: HttpResponse, now: number, retryAfterM
   if (status >= 300 && status < 400) {
     throw new PermanentError(`HTTP ${status}: the address redirects elsewhere; configure the final address`);
   }
-  throw new PermanentError(message);
+  throw new PermanentError(message, { payload: PAYLOAD.has(status) });
 }
 
 /** Seconds, also with a fraction as some services send them, or an HTTP date; in milliseconds from now. */

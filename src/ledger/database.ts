@@ -48,6 +48,12 @@ export class Database {
     return this.#prepare(sql).all(...values) as T[];
   }
 
+  /** Rows one at a time, anew each time it is gone through. */
+  each<T = Row>(sql: string, ...values: SQLInputValue[]): Iterable<T> {
+    // A statement of its own: the same one may be gone through twice at a time.
+    return { [Symbol.iterator]: () => this.#db.prepare(sql).iterate(...values) as Iterator<T> };
+  }
+
   /**
    * All of `work` or nothing of it. Nested calls join the outer one. Throws `TransientError` where the disk is full or
    * the file is locked: nothing that was committed before is touched, and the same work may succeed later.

@@ -74,11 +74,12 @@ export class Deliveries implements Outbox {
   }
 
   #load(id: string): Delivery {
-    const rows = this.#db.all<{ json: string }>(
+    const size = this.#db.get<{ events: number }>('SELECT events FROM deliveries WHERE id = ?', id)?.events ?? 0;
+    const rows = this.#db.each<{ json: string }>(
       'SELECT events.json FROM outbox JOIN events USING (seq) WHERE outbox.delivery = ? ORDER BY outbox.seq',
       id,
     );
-    return { id, events: rows.map((row) => JSON.parse(row.json) as BanEvent) };
+    return { id, size, events: parseEach(rows) };
   }
 
   delivered(_consumer: string, deliveryId: string): void {
@@ -197,4 +198,12 @@ export class Deliveries implements Outbox {
     const rows = this.#db.all<{ type: string; n: number }>('SELECT type, count(*) AS n FROM events GROUP BY type');
     return new Map(rows.map((row) => [row.type, row.n]));
   }
+}
+
+function parseEach(rows: Iterable<{ json: string }>): Iterable<BanEvent> {
+  return {
+    *[Symbol.iterator]() {
+      for (const { json } of rows) yield JSON.parse(json) as BanEvent;
+    },
+  };
 }

@@ -1,7 +1,18 @@
 import type { Ban, BanEvent } from '../core/event.ts';
+import {
+  code,
+  distance,
+  evidenceLines,
+  footer,
+  joinLines,
+  type Line,
+  type Message,
+  moment,
+  type Part,
+  words,
+} from '../core/message.ts';
 import { hostOf, type Network } from '../core/network.ts';
 import { formatDuration, plural } from '../core/text.ts';
-import { code, evidenceLines, footer, joinLines, type Line, type Message, type Part, words } from './message.ts';
 
 type BanTold = Extract<BanEvent, { ban: Ban }>;
 
@@ -76,7 +87,7 @@ function titleOf({ type, ban }: BanTold): Line {
 /** `Logs in from there: anna@example.org (41 logins, the last 2026-11-22 18:04) and 2 others`. */
 function ownUsers(ban: Ban): Line {
   const users = ban.known_users.slice(0, NAMED).map(({ name, logins, last_seen_at }): Line => {
-    const last: Part = { time: Date.parse(last_seen_at), as: 'moment' };
+    const last = moment(Date.parse(last_seen_at));
     return [code(name), ` (${plural(logins, 'login')}, the last `, last, ')'];
   });
   const rest = ban.known_users.length - users.length;
@@ -132,7 +143,7 @@ function factsOf({ type, ban }: BanTold): Message['facts'] {
   }
   if (ban.history !== undefined && ban.history.bans > 1) {
     const { bans, window_days, first_seen_at } = ban.history;
-    const first: Part = { time: Date.parse(first_seen_at), as: 'moment' };
+    const first = moment(Date.parse(first_seen_at));
     facts.push({ label: 'History', value: [`${ordinal(bans)} ban in ${window_days} days, first seen `, first] });
   }
   return facts;
@@ -144,10 +155,7 @@ function untilFact(ban: Ban): Message['facts'] {
   return [
     {
       label: 'Until',
-      value: [
-        { time, as: 'moment' },
-        { time, as: 'distance' },
-      ],
+      value: [moment(time), distance(time)],
     },
   ];
 }

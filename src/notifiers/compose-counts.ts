@@ -1,7 +1,7 @@
 import type { BanEvent } from '../core/event.ts';
+import { code, joinLines, type Line, type Message, type Part, words } from '../core/message.ts';
 import { formatCount, formatDuration, plural } from '../core/text.ts';
 import { whoOf } from './compose-ban.ts';
-import { code, joinLines, type Line, type Message, type Part, words } from './message.ts';
 
 /** Entries that one fact lists. */
 const LISTED = 5;

@@ -1,16 +1,22 @@
 import type { Ban, BanEvent } from '../core/event.ts';
+import {
+  code,
+  footer,
+  ICONS,
+  joinLines,
+  type Line,
+  type Message,
+  type Part,
+  type Tone,
+  words,
+} from '../core/message.ts';
 import { formatCount, formatDuration, plural } from '../core/text.ts';
 import { lengthOf, servicesOf, whoOf } from './compose-ban.ts';
 import { eventLine, type OtherEvent } from './compose-other.ts';
-import { code, footer, ICONS, joinLines, type Line, type Message, type Tone, words } from './message.ts';
+import { commonest, GroupTally, LISTED } from './group-tally.ts';
 
-/** Bans that one message lists; the rest is counted. */
-const LISTED = 10;
-/** More than there are reasons for; a bound all the same. */
-const MOST_LISTED = 20;
-
-/** What a person must not miss among many: listed whole, in front. */
-const NEWS: readonly BanEvent['type'][] = ['source.down', 'source.up', 'bans.cleared'];
+/** Entries that one fact lists. */
+const COUNTED = 10;
 
 const OTHER_WORDS: Record<OtherEvent['type'], string> = {
   'source.down': 'source down',
@@ -26,77 +32,75 @@ const OTHER_WORDS: Record<OtherEvent['type'], string> = {
 };
 
 /** A message about many events: exact counts, own users first, then the worst offenders. */
-export function composeGroup(events: readonly BanEvent[]): Message {
-  const bans = events.filter((event) => 'ban' in event);
-  const started = bans.filter((event) => event.type === 'ban.started').map((event) => event.ban);
-  const ended = bans.filter((event) => event.type === 'ban.ended').map((event) => event.ban);
-  const extended = bans.length - started.length - ended.length;
-  const others = events.filter((event): event is OtherEvent => !('ban' in event));
-  const news = others.filter((event) => NEWS.includes(event.type));
-  const own = started.filter((ban) => ban.known_users.length > 0);
-  const counts = [
-    ...(started.length > 0 ? [plural(started.length, 'ban')] : []),
-    ...(ended.length > 0 ? [`${formatCount(ended.length)} ended`] : []),
-    ...(extended > 0 ? [`${formatCount(extended)} extended`] : []),
-    ...(others.length > 0 ? [plural(others.length, bans.length > 0 ? 'other event' : 'event')] : []),
-  ];
-  const times = events.map((event) => Date.parse(event.at));
-  const at = Math.max(...times);
-  const spanMs = at - Math.min(...times);
-  const isTest = events.length > 0 && events.every((event) => event.test);
+export function composeGroup(events: Iterable<BanEvent>): Message {
+  const tally = new GroupTally();
+  for (const event of events) tally.add(event);
+  const spanMs = tally.lastAt - tally.firstAt;
+  const isTest = tally.total > 0 && tally.tests === tally.total;
+  const { started, own, newsCount, endedAlone } = tally;
+  const strangers = started - own;
+  const listed = Math.max(LISTED - own, 3);
   return {
-    tone: toneOf(own.length, started.length, others),
-    title: [
-      `${isTest ? 'Test: ' : ''}${counts.join(', ')}${spanMs >= 1000 ? ` within ${formatDuration(spanMs)}` : ''}`,
-    ],
-    lead: own.length > 0 ? [[`${plural(own.length, 'ban')} hit your own users.`]] : [],
-    facts: groupFacts(started, ended, others),
-    notes: groupNotes(started),
+    tone: toneOf(tally),
+    title: [`${isTest ? 'Test: ' : ''}${countsOf(tally)}${spanMs >= 1000 ? ` within ${formatDuration(spanMs)}` : ''}`],
+    lead: own > 0 ? [[`${plural(own, 'ban')} hit your own users.`]] : [],
+    facts: groupFacts(tally),
+    notes: groupNotes(tally),
     items: [
-      ...listOf(own.map(banLine), MOST_LISTED, 'more of your own users'),
-      ...listOf(news.map(otherLine), MOST_LISTED, 'more'),
-      ...strangerItems(started, LISTED - own.length),
-      ...listOf(others.filter((event) => !news.includes(event)).map(otherLine), LISTED, 'more'),
-      ...(started.length === 0 ? listOf(ended.map(endedLine), LISTED, 'more ended') : []),
+      ...listOf(tally.ownBans, own, 'of your own users', (ban) => banLine(ban, tally)),
+      ...listOf(tally.news, newsCount, '', otherLine),
+      ...listOf(tally.worst.slice(0, listed), strangers, strangers - listed === 1 ? 'ban' : 'bans', (ban) =>
+        banLine(ban, tally),
+      ),
+      ...listOf(tally.quiet, tally.others - newsCount, '', otherLine),
+      ...(started === 0 ? listOf(tally.endedBans, endedAlone, 'ended', endedLine) : []),
     ],
     evidence: [],
-    footer: footer(...new Set(events.map((event) => event.host))),
-    at,
+    footer: footer(...tally.hosts),
+    at: tally.lastAt,
   };
 }
 
-/** As many lines as allowed, then how many there are besides. */
-function listOf(lines: readonly Line[], most: number, more: string): Line[] {
-  if (lines.length <= most) return [...lines];
-  return [...lines.slice(0, most), [`and ${formatCount(lines.length - most)} ${more}`]];
+/** `37 bans (3 of them over), 4 ended, 1 other event`. */
+function countsOf({ started, over, endedAlone, extended, others }: GroupTally): string {
+  const bans = [
+    ...(started > 0 ? [`${plural(started, 'ban')}${over > 0 ? ` (${formatCount(over)} of them over)` : ''}`] : []),
+    ...(endedAlone > 0 ? [`${formatCount(endedAlone)} ended`] : []),
+    ...(extended > 0 ? [`${formatCount(extended)} extended`] : []),
+  ];
+  return [...bans, ...(others > 0 ? [plural(others, bans.length > 0 ? 'other event' : 'event')] : [])].join(', ');
 }
 
-function toneOf(own: number, started: number, others: readonly BanEvent[]): Tone {
+/** Those that were kept, then how many there are besides. */
+function listOf<T>(kept: readonly T[], total: number, noun: string, lineOf: (thing: T) => Line): Line[] {
+  const rest = total - kept.length;
+  const lines = kept.map(lineOf);
+  return rest > 0 ? [...lines, [`and ${formatCount(rest)} more${noun === '' ? '' : ` ${noun}`}`]] : lines;
+}
+
+function toneOf({ own, started, otherTypes }: GroupTally): Tone {
   if (own > 0) return 'own';
-  if (others.some((event) => event.type === 'source.down')) return 'trouble';
+  if (otherTypes.has('source.down')) return 'trouble';
   if (started > 0) return 'ban';
-  return others.some((event) => event.type === 'bans.cleared') ? 'cleared' : 'end';
+  return otherTypes.has('bans.cleared') ? 'cleared' : 'end';
 }
 
-function groupFacts(started: readonly Ban[], ended: readonly Ban[], others: readonly OtherEvent[]): Message['facts'] {
-  const attempts = started.reduce((sum, ban) => sum + ban.attempts, 0);
+function groupFacts(tally: GroupTally): Message['facts'] {
+  // One ban in each says no more than the list does.
+  const crowded = new Map([...tally.neighbourhoods].filter(([, bans]) => bans > 1));
+  const otherTypes = new Map([...tally.otherTypes].map(([type, count]) => [OTHER_WORDS[type], count]));
   const facts: Message['facts'] = [
-    { label: 'Services', value: countLine(countBy(started, (ban) => ban.services)) },
-    { label: 'Failed attempts', value: attempts > 0 ? [formatCount(attempts)] : [] },
-    {
-      label: 'Countries',
-      value: countLine(countBy(started, (ban) => ban.offenders.slice(0, 1).flatMap(({ country }) => country ?? []))),
-    },
-    { label: 'Ended', value: countLine(countBy(ended, (ban) => [ban.end_reason ?? 'expired'])) },
-    { label: 'Other events', value: countLine(countBy(others, (event) => [OTHER_WORDS[event.type]])) },
+    { label: 'Services', value: countLine(tally.services) },
+    { label: 'Failed attempts', value: tally.attempts > 0 ? [formatCount(tally.attempts)] : [] },
+    { label: 'Countries', value: countLine(tally.countries) },
+    { label: 'Networks', value: countLine(crowded, code) },
+    { label: 'Ended', value: countLine(tally.endReasons) },
+    { label: 'Other events', value: countLine(otherTypes) },
   ];
   return facts.filter(({ value }) => value.length > 0);
 }
 
-function groupNotes(started: readonly Ban[]): Line[] {
-  const late = started.filter((ban) => ban.late).length;
-  const claimed = started.filter((ban) => ban.claimed).length;
-  const unconfirmed = started.filter((ban) => !ban.confirmed).length;
+function groupNotes({ late, claimed, unconfirmed }: GroupTally): Line[] {
   return [
     ...(late > 0 ? [[`${plural(late, 'ban')} began while cowbell was not running.`]] : []),
     ...(claimed > 0 ? [[`${plural(claimed, 'address', 'addresses')} may be innocent: the client wrote them.`]] : []),
@@ -116,12 +120,8 @@ function iconOf(event: OtherEvent): string {
   return event.type === 'bans.cleared' ? ICONS.cleared : ICONS.quiet;
 }
 
-function strangerItems(started: readonly Ban[], most: number): Line[] {
-  const strangers = started.filter((ban) => ban.known_users.length === 0).sort((a, b) => b.attempts - a.attempts);
-  return listOf(strangers.map(banLine), Math.max(most, 3), strangers.length - most === 1 ? 'more ban' : 'more bans');
-}
-
-function banLine(ban: Ban): Line {
+function banLine(ban: Ban, tally: GroupTally): Line {
+  const end = tally.endOf.get(ban.id);
   const length = lengthOf(ban);
   const account = ban.accounts[0];
   const users = ban.known_users.slice(0, 2).map((user): Line => [code(user.name)]);
@@ -134,6 +134,7 @@ function banLine(ban: Ban): Line {
     ...(services.length > 0 ? [' on ', ...services] : []),
     ...(account === undefined ? [] : [' as ', code(account.name)]),
     ...(users.length === 0 ? [] : [', used by ', ...joinLines(users)]),
+    ...(end === undefined ? [] : [` (${end})`]),
   ];
 }
 
@@ -141,15 +142,9 @@ function endedLine(ban: Ban): Line {
   return [whoOf(ban.network), ` ${ban.end_reason ?? 'expired'}`];
 }
 
-function countBy<T>(things: readonly T[], keysOf: (thing: T) => readonly string[]): [string, number][] {
-  const counts = new Map<string, number>();
-  for (const thing of things) for (const key of keysOf(thing)) counts.set(key, (counts.get(key) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1]).slice(0, LISTED);
-}
-
-function countLine(counts: readonly [string, number][]): Line {
+function countLine(counts: ReadonlyMap<string, number>, show = (name: string): Part => words(name, 32)): Line {
   return joinLines(
-    counts.map(([name, count]): Line => [words(name, 32), ` ${formatCount(count)}`]),
+    commonest(counts, COUNTED).map(([name, count]): Line => [show(name), ` ${formatCount(count)}`]),
     ', ',
   );
 }

@@ -1,7 +1,7 @@
 import type { BanEvent } from '../core/event.ts';
+import { code, footer, joinLines, type Line, type Message, moment, words } from '../core/message.ts';
 import { formatDuration, plural } from '../core/text.ts';
 import { describeRateLimit, describeRejects } from './compose-counts.ts';
-import { code, footer, joinLines, type Line, type Message, words } from './message.ts';
 
 /** An event that is not about one ban. */
 export type OtherEvent = Exclude<BanEvent, { ban: unknown }>;
@@ -82,7 +82,7 @@ function describeOther(event: OtherEvent): Told {
           ...(reason === '' ? [] : [[words(reason)]]),
           ['Bans may go untold until it is back; what can be caught up then, will be.'],
         ],
-        facts: [{ label: 'Last well', value: [{ time: Date.parse(since), as: 'moment' }] }],
+        facts: [{ label: 'Last well', value: [moment(Date.parse(since))] }],
       };
     }
     case 'source.up': {

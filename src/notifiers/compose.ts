@@ -1,12 +1,12 @@
 import type { BanEvent } from '../core/event.ts';
+import type { Message } from '../core/message.ts';
 import { composeBan } from './compose-ban.ts';
 import { composeGroup } from './compose-group.ts';
 import { composeOther } from './compose-other.ts';
-import type { Message } from './message.ts';
 
 /** One message for all the events of a delivery. */
-export function composeMessage(events: readonly BanEvent[]): Message {
-  const [first] = events;
-  if (first === undefined || events.length > 1) return composeGroup(events);
+export function composeMessage(events: Iterable<BanEvent>): Message {
+  const [first, second] = events;
+  if (first === undefined || second !== undefined) return composeGroup(events);
   return 'ban' in first ? composeBan(first) : composeOther(first);
 }

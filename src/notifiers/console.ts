@@ -1,10 +1,9 @@
 import { styleText } from 'node:util';
 import { z } from 'zod';
 import { TransientError } from '../core/errors.ts';
+import { ICONS, type Line, type Message, plainLine, type Tone } from '../core/message.ts';
 import type { NotifierDefinition } from '../core/notifier.ts';
 import { sanitizeLine } from '../core/text.ts';
-import { composeMessage } from './compose.ts';
-import { ICONS, type Line, type Message, plainLine, type Tone } from './message.ts';
 
 const Options = z.object({
   colours: z.enum(['auto', 'always', 'never']).default('auto').describe('`auto`: on a terminal only'),
@@ -28,12 +27,13 @@ export const consoleNotifier: NotifierDefinition<typeof Options> = {
   type: 'console',
   summary: 'The terminal, or the log of the container',
   options: Options,
-  pace: { groupIntervalMs: 0, maxEvents: 100 },
-  create: ({ colours }, { stdout }) => ({
+  audience: 'people',
+  pace: { groupIntervalMs: 0, minIntervalMs: 0, maxEvents: 100 },
+  create: ({ colours }, { stdout, compose }) => ({
     async notify({ events }, signal) {
       const isTerminal = 'isTTY' in stdout && stdout.isTTY === true;
       const paint = colours === 'always' || (colours === 'auto' && isTerminal);
-      const text = events.map((event) => renderConsole(composeMessage([event]), paint)).join('');
+      const text = Array.from(events, (event) => renderConsole(compose([event]), paint)).join('');
       await write(stdout, text, signal);
     },
   }),

@@ -2,15 +2,15 @@ import type { APIEmbedField, RESTPostAPIWebhookWithTokenJSONBody } from 'discord
 import { z } from 'zod';
 import type { HttpResponse } from '../core/http.ts';
 import { requireAccepted } from '../core/http-outcome.ts';
+import { COLOURS, ICONS, isHarmless, type Line, type Message, plainMessage } from '../core/message.ts';
 import type { NotifierDefinition } from '../core/notifier.ts';
 import { secretUrl } from '../core/options.ts';
 import { Secret } from '../core/secret.ts';
 import { cutText } from '../core/text.ts';
-import { composeMessage } from './compose.ts';
 import { fitLine, joinUpTo } from './fit-lines.ts';
-import { COLOURS, ICONS, isHarmless, type Line, type Message } from './message.ts';
 
 /** https://docs.discord.com/developers/resources/message#embed-object-embed-limits */
+const CONTENT = 2_000;
 const TITLE = 256;
 const DESCRIPTION = 4_096;
 const FIELDS = 25;
@@ -36,29 +36,32 @@ export const discordNotifier: NotifierDefinition<typeof Options> = {
   type: 'discord',
   summary: 'A Discord channel, by a webhook',
   options: Options,
+  audience: 'people',
   // About 30 messages a minute and channel are let through; the headers say so as it happens.
-  pace: { groupIntervalMs: 15_000, maxEvents: 1_000 },
-  create: ({ url }, { http, clock }) => {
+  pace: { groupIntervalMs: 15_000, minIntervalMs: 2_000, maxEvents: 20_000 },
+  create: ({ url }, { http, clock, compose }) => {
     const target = waiting(url);
     let resumeAt = 0;
+    const post = async (id: string, payload: object, signal: AbortSignal) => {
+      // The last answer said that another call before then would be refused.
+      if (clock.now() < resumeAt) await clock.sleep(resumeAt - clock.now(), signal);
+      const headers = { 'content-type': 'application/json', 'webhook-id': id };
+      const response = await http.send({ url: target, headers, body: JSON.stringify(payload) }, signal);
+      resumeAt = clock.now() + bucketWaitMs(response);
+      requireAccepted(response, clock.now(), bodyWaitMs(response));
+    };
     return {
-      async notify(delivery, signal) {
-        // The last answer said that another call before then would be refused.
-        if (clock.now() < resumeAt) await clock.sleep(resumeAt - clock.now(), signal);
-        const response = await http.send(
-          {
-            url: target,
-            headers: { 'content-type': 'application/json', 'webhook-id': delivery.id },
-            body: JSON.stringify(renderDiscord(composeMessage(delivery.events))),
-          },
-          signal,
-        );
-        resumeAt = clock.now() + bucketWaitMs(response);
-        requireAccepted(response, clock.now(), bodyWaitMs(response));
-      },
+      notify: ({ id, events }, signal) => post(id, renderDiscord(compose(events)), signal),
+      notifyPlainly: ({ id, events }, signal) => post(id, renderPlainly(compose(events)), signal),
     };
   },
 };
+
+/** A message as text alone. */
+function renderPlainly(message: Message): RESTPostAPIWebhookWithTokenJSONBody {
+  // Each character may need a backslash.
+  return { allowed_mentions: { parse: [] }, content: escapeMarkdown(plainMessage(message, CONTENT / 2)) };
+}
 
 /** With `wait` an answer comes after the message was stored, and says so if it was not. */
 function waiting(url: Secret): Secret {
@@ -155,6 +158,7 @@ function renderLine(line: Line): string {
     .map((part) => {
       if (typeof part === 'string') return escapeMarkdown(part);
       if ('code' in part) return codeSpan(part.code);
+      if ('markup' in part) return part.markup;
       if ('words' in part) return isHarmless(part.words) ? escapeMarkdown(part.words) : codeSpan(part.words);
       // https://docs.discord.com/developers/reference#message-formatting-timestamp-styles
       const seconds = Math.floor(part.time / 1000);

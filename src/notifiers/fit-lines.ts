@@ -1,4 +1,4 @@
-import type { Line } from './message.ts';
+import type { Line } from '../core/message.ts';
 
 /** Rendered lines made to fit: always whole lines and whole parts, as markup that is cut in two would act. */
 

@@ -2,12 +2,11 @@ import type { KnownBlock, MessageAttachment } from '@slack/types';
 import { z } from 'zod';
 import { PermanentError } from '../core/errors.ts';
 import { requireAccepted } from '../core/http-outcome.ts';
+import { COLOURS, ICONS, isHarmless, type Line, type Message, plainLine, plainMessage } from '../core/message.ts';
 import type { NotifierDefinition } from '../core/notifier.ts';
 import { secretUrl } from '../core/options.ts';
 import { cutText } from '../core/text.ts';
-import { composeMessage } from './compose.ts';
 import { chunkUpTo, fitLine, joinUpTo } from './fit-lines.ts';
-import { COLOURS, ICONS, isHarmless, type Line, type Message, plainLine, plainTime } from './message.ts';
 
 /** https://docs.slack.dev/reference/block-kit/blocks/section-block */
 const SECTION_TEXT = 3_000;
@@ -19,6 +18,8 @@ const ITEM_SECTIONS = 2;
 /** Below the 4,000 that https://docs.slack.dev/reference/methods/chat.postMessage recommends. */
 const TITLE_TEXT = 1_000;
 const FALLBACK_TEXT = 300;
+/** Longest message without blocks. */
+const PLAIN_TEXT = 3_000;
 
 const Options = z.object({
   url: secretUrl()
@@ -31,27 +32,31 @@ export const slackNotifier: NotifierDefinition<typeof Options> = {
   type: 'slack',
   summary: 'A Slack channel, by an incoming webhook',
   options: Options,
+  audience: 'people',
   // One message a second is allowed: https://docs.slack.dev/apis/web-api/rate-limits
-  pace: { groupIntervalMs: 15_000, maxEvents: 1_000 },
-  create: ({ url }, { http, clock }) => ({
-    async notify(delivery, signal) {
-      const response = await http.send(
-        {
-          url,
-          headers: { 'content-type': 'application/json; charset=utf-8', 'webhook-id': delivery.id },
-          body: JSON.stringify(renderSlack(composeMessage(delivery.events))),
-        },
-        signal,
-      );
+  pace: { groupIntervalMs: 15_000, minIntervalMs: 1_000, maxEvents: 20_000 },
+  create: ({ url }, { http, clock, compose }) => {
+    const post = async (id: string, payload: object, signal: AbortSignal) => {
+      const headers = { 'content-type': 'application/json; charset=utf-8', 'webhook-id': id };
+      const response = await http.send({ url, headers, body: JSON.stringify(payload) }, signal);
       requireAccepted(response, clock.now());
       if (response.body.trim() !== 'ok') {
         // Its errors are words like `no_text`; anything else may be a stranger's page and is not quoted.
         const said = /^[a-z_]{1,60}$/.exec(response.body.trim())?.[0];
         throw new PermanentError(said === undefined ? "the answer is not Slack's" : `Slack answered ${said}`);
       }
-    },
-  }),
+    };
+    return {
+      notify: ({ id, events }, signal) => post(id, renderSlack(compose(events)), signal),
+      notifyPlainly: ({ id, events }, signal) => post(id, renderPlainly(compose(events)), signal),
+    };
+  },
 };
+
+/** A message as text alone, within the length that Slack recommends. */
+function renderPlainly(message: Message) {
+  return { text: escapeText(asCode(plainMessage(message, PLAIN_TEXT))), mrkdwn: false, link_names: false };
+}
 
 /** A message as the body of an incoming webhook. */
 export function renderSlack(message: Message) {
@@ -119,11 +124,12 @@ function renderLine(line: Line): string {
     .map((part) => {
       if (typeof part === 'string') return escapeText(part);
       if ('code' in part) return codeSpan(part.code);
+      if ('markup' in part) return part.markup;
       if ('words' in part) return isHarmless(part.words) ? escapeText(part.words) : codeSpan(part.words);
       const seconds = Math.floor(part.time / 1000);
       // https://docs.slack.dev/messaging/formatting-message-text#date-formatting
-      if (part.as === 'distance') return ` (<!date^${seconds}^{ago}|${plainTime(part.time)}>)`;
-      return `<!date^${seconds}^{date_short_pretty} {time}|${plainTime(part.time)}>`;
+      if (part.as === 'distance') return ` (<!date^${seconds}^{ago}|${part.text}>)`;
+      return `<!date^${seconds}^{date_short_pretty} {time}|${part.text}>`;
     })
     .join('');
 }

@@ -39,11 +39,13 @@ export const webhookNotifier: NotifierDefinition<typeof Options> = {
   type: 'webhook',
   summary: 'Any HTTP receiver: CloudEvents 1.0, signed as Standard Webhooks',
   options: Options,
-  pace: { groupIntervalMs: 0, maxEvents: 100 },
+  audience: 'programs',
+  pace: { groupIntervalMs: 0, minIntervalMs: 0, maxEvents: 100 },
   create: ({ url, secret, method, headers }, { http, clock }) => ({
-    async notify({ id, events }, signal) {
-      const isBatch = events.length > 1;
-      const body = JSON.stringify(isBatch ? events.map(toCloudEvent) : events.map(toCloudEvent)[0]);
+    async notify({ id, size, events }, signal) {
+      const isBatch = size > 1;
+      const cloudEvents = Array.from(events, toCloudEvent);
+      const body = JSON.stringify(isBatch ? cloudEvents : cloudEvents[0]);
       const seconds = String(Math.floor(clock.now() / 1000));
       const response = await http.send(
         {

@@ -119,7 +119,8 @@ class NotifierLane implements Lane {
     const { clock, outbox, pace } = this.#options;
     if (outbox.owed(this.consumer) === 0) return false;
     // Bounded, as the clock may have been set back.
-    const restMs = Math.min(this.#lastSentAt + pace.groupIntervalMs - clock.now(), pace.groupIntervalMs);
+    const intervalMs = Math.max(pace.groupIntervalMs, pace.minIntervalMs);
+    const restMs = Math.min(this.#lastSentAt + intervalMs - clock.now(), intervalMs);
     await this.#wait(restMs);
     if (this.#stop.signal.aborted) return false;
     // Only now, so that it holds everything that came meanwhile.
@@ -147,7 +148,7 @@ class NotifierLane implements Lane {
   /** One attempt; returns how long to wait before the next one. Throws when the outbox cannot take note of its outcome. */
   async #attempt(delivery: Delivery): Promise<number> {
     const { notifier, outbox, clock, onAttempt, attemptMs = ATTEMPT_MS } = this.#options;
-    const count = delivery.events.length;
+    const count = delivery.size;
     try {
       if (this.#accepted !== delivery.id) {
         await notifyWithin(notifier, delivery, { ms: attemptMs, clock, kill: this.#kill.signal });
@@ -195,7 +196,7 @@ class NotifierLane implements Lane {
     const reason = error instanceof PermanentError ? messageOf(error) : `a bug: ${messageOf(error)}`;
     outbox.park(this.consumer, delivery.id, reason);
     this.#lastError = reason;
-    const fields = { consumer: this.consumer, events: delivery.events.length, reason };
+    const fields = { consumer: this.consumer, events: delivery.size, reason };
     if (error instanceof PermanentError) {
       logger.error(fields, 'an alert was refused for good and is parked; see `cowbell outbox`');
     } else {

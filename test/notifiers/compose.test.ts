@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Ban, BanEvent } from '../../src/core/event.ts';
+import { COLOURS, ICONS, isHarmless, type Message, plainLine } from '../../src/core/message.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
-import { COLOURS, ICONS, isHarmless, type Message, plainLine } from '../../src/notifiers/message.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
 import { stormOf } from './hostile-events.ts';
 import { NOW } from './rig.ts';
@@ -137,7 +137,7 @@ test('a test says that it is one, alone and among others', () => {
 describe('many events', () => {
   const bans = (count: number, change: (index: number) => Partial<Ban> = () => ({})) =>
     Array.from({ length: count }, (_, index) =>
-      event('ban.started', { network: `203.0.113.${index}/32`, attempts: index, ...change(index) }),
+      event('ban.started', { id: `b${index}`, network: `203.0.113.${index}/32`, attempts: index, ...change(index) }),
     );
 
   test('are counted exactly', () => {
@@ -146,6 +146,7 @@ describe('many events', () => {
     const message = composeMessage([...bans(37), ...ended, late, event('denylist.added')]);
     expect(title(message)).toBe('37 bans, 4 ended, 1 extended, 1 other event within 15 s');
     expect(fact(message, 'Services')).toBe('smtp 37');
+    expect(fact(message, 'Networks')).toBe('203.0.113.0/24 37');
     expect(fact(message, 'Failed attempts')).toBe('666');
     expect(fact(message, 'Ended')).toBe('lifted 4');
     expect(fact(message, 'Other events')).toBe('denylisted 1');
@@ -158,6 +159,15 @@ describe('many events', () => {
     expect(items(message)[0]).toBe('203.0.113.36 for 30 min, 36 attempts on smtp as info@example.org');
     expect(items(message)[9]).toMatch(/^203\.0\.113\.27 /);
     expect(items(message)[10]).toBe('and 27 more bans');
+  });
+
+  test('a ban that ended among them is told once', () => {
+    const over = event('ban.ended', { id: 'b1', end_reason: 'expired' });
+    const message = composeMessage([...bans(3), over, event('ban.ended', { id: 'before' })]);
+    expect(title(message)).toBe('3 bans (1 of them over), 1 ended');
+    expect(items(message).map((line) => line.slice(0, 12))).toEqual(['203.0.113.2 ', '203.0.113.1 ', '203.0.113.0 ']);
+    expect(items(message)[1]).toMatch(/\(expired\)$/);
+    expect(fact(message, 'Ended')).toBe('expired 1, lifted 1');
   });
 
   test('own users come first, then what happened to the sources', () => {

@@ -1,8 +1,10 @@
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { createHttpClient } from '../../src/http/client.ts';
+import { composeMessage } from '../../src/notifiers/compose.ts';
 import { consoleNotifier } from '../../src/notifiers/console.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
+import { deliveryOf } from '../support/delivery.ts';
 import { eventsWith, HOSTILE_TEXTS } from './hostile-events.ts';
 import { collectOutput, fixedClock, NOW } from './rig.ts';
 
@@ -13,7 +15,9 @@ const http = createHttpClient({ userAgent: 'cowbell/test' });
 async function print(options: { colours?: string; isTTY?: boolean }, events = samples.slice(0, 1)): Promise<string> {
   const stdout = collectOutput({ isTTY: options.isTTY ?? false });
   const parsed = consoleNotifier.options.parse({ colours: options.colours });
-  await consoleNotifier.create(parsed, { http, clock: fixedClock, stdout }).notify({ id: 'd', events }, never);
+  await consoleNotifier
+    .create(parsed, { http, clock: fixedClock, stdout, compose: composeMessage })
+    .notify(deliveryOf('d', events), never);
   return stdout.text();
 }
 
@@ -59,8 +63,9 @@ test('a terminal that is gone may come back', async () => {
   broken.on('error', () => {});
   const notifier = consoleNotifier.create(consoleNotifier.options.parse({}), {
     http,
+    compose: composeMessage,
     clock: fixedClock,
     stdout: broken,
   });
-  await expect(notifier.notify({ id: 'd', events: samples }, never)).rejects.toMatchObject({ name: 'TransientError' });
+  await expect(notifier.notify(deliveryOf('d', samples), never)).rejects.toMatchObject({ name: 'TransientError' });
 });

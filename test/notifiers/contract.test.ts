@@ -4,7 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PermanentError, TransientError } from '../../src/core/errors.ts';
 import { BAN_EVENT_TYPES } from '../../src/core/event.ts';
 import { createHttpClient } from '../../src/http/client.ts';
+import { composeMessage } from '../../src/notifiers/compose.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
+import { deliveryOf } from '../support/delivery.ts';
 import { eventually } from '../support/eventually.ts';
 import { controlProblems } from '../support/slack-rules.ts';
 import { eventsWith, HOSTILE_TEXTS, stormOf } from './hostile-events.ts';
@@ -41,7 +43,7 @@ describe.each(senders.map((definition) => [definition.type, definition] as const
     test('sends every sample as the service takes it, under the id of the delivery', async () => {
       for (const event of samples) {
         const before = rig.receiver.requests.length;
-        await rig.notifier.notify({ id: `delivery-${event.type}`, events: [event] }, never);
+        await rig.notifier.notify(deliveryOf(`delivery-${event.type}`, [event]), never);
         const request = rig.receiver.requests[before];
         expect.soft(request?.problems, event.type).toEqual([]);
         expect(request?.deliveryId).toBe(`delivery-${event.type}`);
@@ -50,7 +52,7 @@ describe.each(senders.map((definition) => [definition.type, definition] as const
 
     test.each([1, 2, 50, 2_500])('sends %i events within the limits, as one request', async (count) => {
       const before = rig.receiver.requests.length;
-      await rig.notifier.notify({ id: 'storm', events: stormOf(count) }, never);
+      await rig.notifier.notify(deliveryOf('storm', stormOf(count)), never);
       expect(rig.receiver.requests.length).toBe(before + 1);
       expect(rig.receiver.requests[before]?.problems).toEqual([]);
     });
@@ -60,7 +62,7 @@ describe.each(senders.map((definition) => [definition.type, definition] as const
         const events = eventsWith(text);
         for (const batch of [...events.map((event) => [event]), events]) {
           const before = rig.receiver.requests.length;
-          await rig.notifier.notify({ id: 'hostile', events: batch }, never).catch(() => {});
+          await rig.notifier.notify(deliveryOf('hostile', batch), never).catch(() => {});
           const label = `${batch.length > 1 ? 'all' : batch[0]?.type}: ${JSON.stringify(text.slice(0, 60))}`;
           expect.soft(rig.receiver.requests[before]?.problems, label).toEqual([]);
         }
@@ -73,7 +75,7 @@ describe.each(senders.map((definition) => [definition.type, definition] as const
           const events = eventsWith(text);
           for (const batch of [events, events.slice(0, 1), events.slice(1, 2)]) {
             const before = rig.receiver.requests.length;
-            await rig.notifier.notify({ id: 'any', events: batch }, never);
+            await rig.notifier.notify(deliveryOf('any', batch), never);
             expect(rig.receiver.requests[before]?.problems).toEqual([]);
           }
         }),
@@ -113,8 +115,8 @@ describe.each(senders.map((definition) => [definition.type, definition] as const
         fc.asyncProperty(fc.array(fc.constantFrom(...pieces), { maxLength: 80 }), async (list) => {
           const events = eventsWith(list.join(''));
           const before = rig.receiver.requests.length;
-          await rig.notifier.notify({ id: 'markup', events: events.slice(0, 1) }, never);
-          await rig.notifier.notify({ id: 'markup', events }, never);
+          await rig.notifier.notify(deliveryOf('markup', events.slice(0, 1)), never);
+          await rig.notifier.notify(deliveryOf('markup', events), never);
           expect(rig.receiver.requests.slice(before).flatMap(({ problems }) => problems)).toEqual([]);
         }),
         { numRuns: 60 },
@@ -131,7 +133,7 @@ describe.each(senders.map((definition) => [definition.type, definition] as const
       rig = await buildRig(definition);
     });
     afterAll(() => rig.close());
-    const send = (signal = never) => rig.notifier.notify({ id: 'd1', events: samples.slice(0, 1) }, signal);
+    const send = (signal = never) => rig.notifier.notify(deliveryOf('d1', samples.slice(0, 1)), signal);
 
     test.each([408, 425, 429, 500, 502, 503, 504])('%i may work later', async (status) => {
       rig.receiver.behave({ status });
@@ -193,12 +195,12 @@ describe('console', () => {
   const definition = definitions.find(({ type }) => type === 'console');
   const http = createHttpClient({ userAgent: 'cowbell/test' });
   const build = (stdout: NodeJS.WritableStream) =>
-    definition?.create(definition.options.parse({}), { http, clock: fixedClock, stdout });
+    definition?.create(definition.options.parse({}), { http, clock: fixedClock, stdout, compose: composeMessage });
 
   test('no control character passes, whatever is told', async () => {
     const stdout = collectOutput();
-    for (const text of HOSTILE_TEXTS) await build(stdout)?.notify({ id: 'd', events: eventsWith(text) }, never);
-    await build(stdout)?.notify({ id: 'd', events: [...samples, ...stormOf(50)] }, never);
+    for (const text of HOSTILE_TEXTS) await build(stdout)?.notify(deliveryOf('d', eventsWith(text)), never);
+    await build(stdout)?.notify(deliveryOf('d', [...samples, ...stormOf(50)]), never);
     expect(stdout.text()).toContain('203.0.113.7');
     // Our own icons are made of several code points.
     expect(controlProblems(stdout.text())).toEqual([]);
@@ -207,7 +209,7 @@ describe('console', () => {
   test('an abort ends a write that nobody reads', async () => {
     const stuck = new Writable({ write: () => {} });
     const giveUp = new AbortController();
-    const sent = build(stuck)?.notify({ id: 'd', events: samples }, giveUp.signal);
+    const sent = build(stuck)?.notify(deliveryOf('d', samples), giveUp.signal);
     giveUp.abort();
     await expect(sent).rejects.toBeInstanceOf(TransientError);
   });

@@ -4,6 +4,7 @@ import { createHttpClient } from '../../src/http/client.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { discordNotifier, escapeMarkdown, renderDiscord } from '../../src/notifiers/discord.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
+import { deliveryOf } from '../support/delivery.ts';
 import { type Receiver, startReceiver } from '../support/receivers.ts';
 import { collectOutput, NOW } from './rig.ts';
 
@@ -31,11 +32,14 @@ function createNotifier(query = '') {
     },
   };
   const options = discordNotifier.options.parse({ url: receiver.url + query });
-  return { sleeps, notifier: discordNotifier.create(options, { http, clock, stdout: collectOutput() }) };
+  return {
+    sleeps,
+    notifier: discordNotifier.create(options, { http, clock, stdout: collectOutput(), compose: composeMessage }),
+  };
 }
 
 const send = (notifier: ReturnType<typeof createNotifier>['notifier']) =>
-  notifier.notify({ id: 'd', events: samples.slice(0, 1) }, never);
+  notifier.notify(deliveryOf('d', samples.slice(0, 1)), never);
 
 beforeEach(() => receiver.behave('accept'));
 

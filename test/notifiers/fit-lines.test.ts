@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { type Line, plainLine } from '../../src/core/message.ts';
 import { chunkUpTo, fitLine, joinUpTo } from '../../src/notifiers/fit-lines.ts';
-import { type Line, plainLine } from '../../src/notifiers/message.ts';
 
 test('whole lines as long as there is room', () => {
   expect(joinUpTo([], 10)).toBe('');

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { Notifier, NotifierDefinition } from '../../src/core/notifier.ts';
 import { createHttpClient } from '../../src/http/client.ts';
+import { composeMessage } from '../../src/notifiers/compose.ts';
 import { notifierDefinitions } from '../../src/notifiers/registry.ts';
 import { type Behaviour, RECEIVER_KINDS, RECEIVER_TOKEN, type Receiver, startReceiver } from '../support/receivers.ts';
 
@@ -44,7 +45,12 @@ export async function buildRig(definition: NotifierDefinition, behaviour: Behavi
   const receiver = await startReceiver({ kind, behaviour, secret: SIGNING_KEY });
   const http = createHttpClient({ userAgent: 'cowbell/test' });
   const stdout = collectOutput();
-  const notifier = definition.create(optionsWithSecrets(definition, receiver.url), { http, clock: fixedClock, stdout });
+  const notifier = definition.create(optionsWithSecrets(definition, receiver.url), {
+    http,
+    clock: fixedClock,
+    stdout,
+    compose: composeMessage,
+  });
   return {
     definition,
     notifier,

@@ -4,8 +4,10 @@ import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { messageOf } from '../../src/core/errors.ts';
 import { createHttpClient } from '../../src/http/client.ts';
+import { composeMessage } from '../../src/notifiers/compose.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
 import { createLogger } from '../../src/ops/logger.ts';
+import { deliveryOf } from '../support/delivery.ts';
 import type { Behaviour, ReceivedRequest } from '../support/receivers.ts';
 import { buildRig, collectOutput, fixedClock, NOW, optionsWithSecrets, SECRETS, senders } from './rig.ts';
 
@@ -48,7 +50,7 @@ test.each(senders.map((definition) => [definition.type, definition] as const))(
     const rig = await buildRig(definition);
     try {
       const fail = () =>
-        rig.notifier.notify({ id: 'd1', events }, AbortSignal.timeout(20_000)).then(
+        rig.notifier.notify(deliveryOf('d1', events), AbortSignal.timeout(20_000)).then(
           () => expect.unreachable('it was accepted'),
           (error: unknown) => error,
         );
@@ -82,8 +84,15 @@ test.each(senders.map((definition) => [definition.type, definition] as const))(
         definition,
         `http://${SECRETS[3]}:${SECRETS[3]}@127.0.0.1:${port}/${SECRETS[0]}`,
       );
-      const notifier = definition.create(options, { http, clock: fixedClock, stdout: collectOutput() });
-      const error = await notifier.notify({ id: 'd1', events }, AbortSignal.timeout(20_000)).catch((cause) => cause);
+      const notifier = definition.create(options, {
+        http,
+        clock: fixedClock,
+        stdout: collectOutput(),
+        compose: composeMessage,
+      });
+      const error = await notifier
+        .notify(deliveryOf('d1', events), AbortSignal.timeout(20_000))
+        .catch((cause) => cause);
       expect(error).toMatchObject({ name: 'TransientError' });
       expectNoSecret(await everyPrint(error));
       expectNoSecret(await everyPrint(options));
@@ -93,7 +102,7 @@ test.each(senders.map((definition) => [definition.type, definition] as const))(
     }
     const rig = await buildRig(definition, quoting(200));
     const outcome = await rig.notifier
-      .notify({ id: 'd1', events }, AbortSignal.timeout(20_000))
+      .notify(deliveryOf('d1', events), AbortSignal.timeout(20_000))
       .catch((cause) => cause);
     await rig.close();
     expectNoSecret(await everyPrint(outcome));

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
 import { renderSlack, slackNotifier } from '../../src/notifiers/slack.ts';
+import { deliveryOf } from '../support/delivery.ts';
 import { eventsWith, stormOf } from './hostile-events.ts';
 import { buildRig, definitions, NOW, type Rig } from './rig.ts';
 
@@ -48,18 +49,18 @@ test.each([
   ['an archived channel', { status: 410, body: 'channel_is_archived' }, 'HTTP 410: channel_is_archived'],
 ])('%s is refused for good', async (_what, answer, message) => {
   rig.receiver.behave(answer);
-  const sent = rig.notifier.notify({ id: 'd', events: samples }, never);
+  const sent = rig.notifier.notify(deliveryOf('d', samples), never);
   await expect(sent).rejects.toMatchObject({ name: 'PermanentError', message });
 });
 
 test('ok with a line end is ok', async () => {
   rig.receiver.behave({ status: 200, body: 'ok\n' });
-  await expect(rig.notifier.notify({ id: 'd', events: samples }, never)).resolves.toBeUndefined();
+  await expect(rig.notifier.notify(deliveryOf('d', samples), never)).resolves.toBeUndefined();
 });
 
 test('an error of their own may work later', async () => {
   rig.receiver.behave({ status: 500, body: 'rollup_error' });
-  const sent = rig.notifier.notify({ id: 'd', events: samples }, never);
+  const sent = rig.notifier.notify(deliveryOf('d', samples), never);
   await expect(sent).rejects.toMatchObject({ name: 'TransientError', message: 'HTTP 500: rollup_error' });
 });
 

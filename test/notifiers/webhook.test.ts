@@ -4,8 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BanEvent } from '../../src/core/event.ts';
 import { createHttpClient } from '../../src/http/client.ts';
 import { toCloudEvent } from '../../src/notifiers/cloud-event.ts';
+import { composeMessage } from '../../src/notifiers/compose.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
 import { webhookNotifier } from '../../src/notifiers/webhook.ts';
+import { deliveryOf } from '../support/delivery.ts';
 import { type Receiver, startReceiver } from '../support/receivers.ts';
 import { createWebhookRules } from '../support/webhook-rules.ts';
 import { collectOutput, fixedClock, NOW } from './rig.ts';
@@ -17,7 +19,7 @@ afterAll(() => http.close());
 
 function createNotifier(options: Record<string, unknown>) {
   const parsed = webhookNotifier.options.parse(options);
-  return webhookNotifier.create(parsed, { http, clock: fixedClock, stdout: collectOutput() });
+  return webhookNotifier.create(parsed, { http, clock: fixedClock, stdout: collectOutput(), compose: composeMessage });
 }
 
 describe('what is sent', () => {
@@ -29,7 +31,7 @@ describe('what is sent', () => {
 
   test('one event is a CloudEvent', async () => {
     const [first] = samples;
-    await createNotifier({ url: receiver.url }).notify({ id: 'one', events: samples.slice(0, 1) }, never);
+    await createNotifier({ url: receiver.url }).notify(deliveryOf('one', samples.slice(0, 1)), never);
     const request = receiver.requests.at(-1);
     expect(request?.method).toBe('POST');
     expect(request?.headers['content-type']).toBe('application/cloudevents+json; charset=utf-8');
@@ -47,7 +49,7 @@ describe('what is sent', () => {
   });
 
   test('several are a batch, each with its own id', async () => {
-    await createNotifier({ url: receiver.url }).notify({ id: 'many', events: samples }, never);
+    await createNotifier({ url: receiver.url }).notify(deliveryOf('many', samples), never);
     const request = receiver.requests.at(-1);
     expect(request?.headers['content-type']).toBe('application/cloudevents-batch+json; charset=utf-8');
     expect(request?.json).toMatchObject(samples.map(({ id }) => ({ id })));
@@ -64,7 +66,7 @@ describe('what is sent', () => {
 
   test('with a method and headers of one’s own', async () => {
     const headers = { Authorization: 'Bearer x', 'X-Many_1': 'ü' };
-    await createNotifier({ url: receiver.url, method: 'PUT', headers }).notify({ id: 'd', events: samples }, never);
+    await createNotifier({ url: receiver.url, method: 'PUT', headers }).notify(deliveryOf('d', samples), never);
     const request = receiver.requests.at(-1);
     expect(request?.method).toBe('PUT');
     expect(request?.headers.authorization).toBe('Bearer x');
@@ -89,7 +91,7 @@ describe('what is sent', () => {
     'a host named %j is a URI reference as a source',
     async (host) => {
       const events = samples.slice(0, 1).map((event) => ({ ...event, host }));
-      await createNotifier({ url: receiver.url }).notify({ id: 'd', events }, never);
+      await createNotifier({ url: receiver.url }).notify(deliveryOf('d', events), never);
       expect(receiver.requests.at(-1)?.problems).toEqual([]);
     },
   );
@@ -112,12 +114,12 @@ describe('signatures', () => {
     const receiver = await startReceiver({ kind: 'webhook', secret });
     try {
       const notifier = createNotifier({ url: receiver.url, secret });
-      await notifier.notify({ id: 'msg_1', events: samples }, never);
-      await notifier.notify({ id: 'msg_2', events: samples.slice(0, 1) }, never);
+      await notifier.notify(deliveryOf('msg_1', samples), never);
+      await notifier.notify(deliveryOf('msg_2', samples.slice(0, 1)), never);
       expect(receiver.accepted()).toHaveLength(2);
       receiver.behave('accept');
       await expect(
-        createNotifier({ url: receiver.url, secret: 'another' }).notify({ id: 'msg_3', events: samples }, never),
+        createNotifier({ url: receiver.url, secret: 'another' }).notify(deliveryOf('msg_3', samples), never),
       ).rejects.toMatchObject({ name: 'PermanentError' });
     } finally {
       await receiver.stop();
@@ -142,7 +144,7 @@ describe('receivers of every manner', () => {
 
   test.each([200, 201, 202, 204])('%i is an acceptance', async (accepted) => {
     status = accepted;
-    await expect(createNotifier({ url }).notify({ id: 'd', events: samples }, never)).resolves.toBeUndefined();
+    await expect(createNotifier({ url }).notify(deliveryOf('d', samples), never)).resolves.toBeUndefined();
   });
 });
 

@@ -3,6 +3,7 @@ import type { Notifier } from '../../src/core/notifier.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import { createHttpClient } from '../../src/http/client.ts';
 import { openLedger } from '../../src/ledger/ledger.ts';
+import { composeMessage } from '../../src/notifiers/compose.ts';
 import { webhookNotifier } from '../../src/notifiers/webhook.ts';
 import { createLane, type Lane, type LaneOptions } from '../../src/pipeline/lane.ts';
 import { type Behaviour, type Receiver, startReceiver } from '../support/receivers.ts';
@@ -48,7 +49,7 @@ export function createLaneHarness(options: LaneHarnessOptions): LaneHarness {
   const lane = createLane({
     consumer,
     notifier,
-    pace: { groupIntervalMs: options.groupIntervalMs ?? 0, maxEvents: options.maxEvents ?? 100 },
+    pace: { groupIntervalMs: options.groupIntervalMs ?? 0, minIntervalMs: 0, maxEvents: options.maxEvents ?? 100 },
     outbox: around(ledger.deliveries),
     clock,
     logger,
@@ -89,7 +90,10 @@ export async function startWebhook(
     await receiver.stop();
   });
   const options = webhookNotifier.options.parse({ url: receiver.url });
-  return { receiver, notifier: webhookNotifier.create(options, { http, clock, stdout: process.stdout }) };
+  return {
+    receiver,
+    notifier: webhookNotifier.create(options, { http, clock, stdout: process.stdout, compose: composeMessage }),
+  };
 }
 
 /** Ids of the events of each request that was accepted, in order. */
@@ -108,7 +112,7 @@ export function createHeldNotifier(): {
     notifier: {
       notify(delivery, signal) {
         return new Promise((accept, fail) => {
-          attempts.push({ id: delivery.id, events: delivery.events.map(({ id }) => id), signal, accept, fail });
+          attempts.push({ id: delivery.id, events: Array.from(delivery.events, ({ id }) => id), signal, accept, fail });
         });
       },
     },

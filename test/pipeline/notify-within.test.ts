@@ -3,10 +3,11 @@ import { expect, test } from 'vitest';
 import { PermanentError, TransientError } from '../../src/core/errors.ts';
 import type { Notifier } from '../../src/core/notifier.ts';
 import { notifyWithin } from '../../src/pipeline/notify-within.ts';
+import { deliveryOf } from '../support/delivery.ts';
 import { sampleEvent } from '../support/sample-bans.ts';
 import { createTestClock } from '../support/test-clock.ts';
 
-const delivery = { id: 'd1', events: [sampleEvent('a')] };
+const delivery = deliveryOf('d1', [sampleEvent('a')]);
 
 /** Ends as `end` says, once its signal aborts. */
 function untilAborted(end: (reason: unknown) => void): Notifier {

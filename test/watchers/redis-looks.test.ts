@@ -1,9 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/core/clock.ts';
 import type { Network } from '../../src/core/network.ts';
 import { redisWatcher } from '../../src/watchers/redis.ts';
 import { net } from '../support/recorder-harness.ts';
-import { createRecordingLogger } from '../support/recording-logger.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { createTestClock, type TestClock } from '../support/test-clock.ts';
 import { watcherTools } from '../support/watcher-tools.ts';

@@ -1,8 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/core/clock.ts';
 import { PermanentError } from '../../src/core/errors.ts';
 import { redisWatcher } from '../../src/watchers/redis.ts';
-import { createRecordingLogger } from '../support/recording-logger.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { createTestClock, type TestClock } from '../support/test-clock.ts';
 import { watcherTools } from '../support/watcher-tools.ts';

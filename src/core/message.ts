@@ -1,4 +1,4 @@
-import { safeText } from '../core/text.ts';
+import { cutText, safeText } from './text.ts';
 
 /**
  * A message before it is made for one service: what it says, in parts whose kind decides how a service must escape them.
@@ -13,11 +13,13 @@ export type Part =
   | { code: string }
   /** Somebody else's words: shown as our own where they are `isHarmless`, else as code. Made by `words`. */
   | { words: string }
+  /** The admin's own, from a template, in the markup of the service: passed on as it is. */
+  | { markup: string }
   /**
-   * A moment, in ms since the epoch: shown in the reader's time zone where the service can. A distance is added to a
-   * moment, ` (in 30 minutes)`, where the service keeps it up to date.
+   * A moment, in ms since the epoch: shown in the reader's time zone where the service can, else as `text`. A distance is
+   * added to a moment, ` (in 30 minutes)`, where the service keeps it up to date. Made by `moment` and `distance`.
    */
-  | { time: number; as: 'moment' | 'distance' };
+  | { time: number; as: 'moment' | 'distance'; text: string };
 
 export type Line = readonly Part[];
 
@@ -79,6 +81,14 @@ export function words(text: string, limit = WORDS_TEXT): Part {
   return { words: safeText(text, limit) };
 }
 
+export function moment(time: number): Part {
+  return { time, as: 'moment', text: plainTime(time) };
+}
+
+export function distance(time: number): Part {
+  return { time, as: 'distance', text: plainTime(time) };
+}
+
 /** What stands at the foot of a message: plain text in every service. */
 export function footer(...texts: readonly string[]): string {
   const shown = texts.map((text) => safeText(text, 100)).filter((text) => text !== '');
@@ -104,7 +114,8 @@ export function plainLine(line: Line): string {
       if (typeof part === 'string') return part;
       if ('code' in part) return part.code;
       if ('words' in part) return part.words;
-      return part.as === 'moment' ? plainTime(part.time) : '';
+      if ('markup' in part) return part.markup;
+      return part.as === 'moment' ? part.text : '';
     })
     .join('');
 }
@@ -120,4 +131,12 @@ export function joinLines(lines: readonly Line[], last = ' and '): Line {
     if (index === 0) return [...line];
     return [index === lines.length - 1 ? last : ', ', ...line];
   });
+}
+
+/** A message without any markup, for a service that refused it as it was: what happened, why, and to whom. */
+export function plainMessage(message: Message, limit: number): string {
+  const facts = message.facts.map(({ label, value }): Line => [`${label}: `, ...value]);
+  const lines = [message.title, ...message.lead, ...facts, ...message.notes, ...message.items];
+  const text = [`${ICONS[message.tone]} ${plainLine(message.title)}`, ...lines.slice(1).map(plainLine)].join('\n');
+  return cutText(text, limit);
 }

@@ -1,9 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { BanEvent } from '../core/event.ts';
 import type { Delivery } from '../core/notifier.ts';
-import type { Outbox } from '../core/outbox.ts';
+import type { ClaimOptions, Outbox } from '../core/outbox.ts';
 import { safeText } from '../core/text.ts';
 import type { Database } from './database.ts';
+
+/** Somebody whom an event is owed to; what is urgent for them passes quiet hours. */
+export interface Recipient {
+  name: string;
+  isUrgent?: boolean;
+}
 
 /** One delivery as `cowbell outbox` shows it. */
 export interface DeliveryRecord {
@@ -27,8 +33,8 @@ export class Deliveries implements Outbox {
     this.#now = now;
   }
 
-  /** Stores an event and what it makes owed; part of the caller's transaction. */
-  publish(event: BanEvent, consumers: readonly string[]): void {
+  /** Stores an event and whom it is owed to; part of the caller's transaction. */
+  publish(event: BanEvent, consumers: readonly Recipient[]): void {
     const row = this.#db.get<{ seq: number }>(
       'INSERT INTO events (id, type, at, json) VALUES (?, ?, ?, ?) RETURNING seq',
       event.id,
@@ -36,32 +42,37 @@ export class Deliveries implements Outbox {
       Date.parse(event.at),
       JSON.stringify(event),
     );
-    for (const consumer of consumers) {
-      this.#db.run('INSERT INTO outbox (consumer, seq) VALUES (?, ?)', consumer, row?.seq ?? 0);
+    for (const { name, isUrgent } of consumers) {
+      const urgent = isUrgent === true ? 1 : 0;
+      this.#db.run('INSERT INTO outbox (consumer, seq, urgent) VALUES (?, ?, ?)', name, row?.seq ?? 0, urgent);
     }
   }
 
-  claim(consumer: string, limit: number): Delivery | undefined {
+  claim(
+    consumer: string,
+    limit: number,
+    { urgentOnly = false, merge = false }: ClaimOptions = {},
+  ): Delivery | undefined {
     return this.#db.transaction(() => {
       const open = this.#db.get<{ id: string }>(
         `SELECT id FROM deliveries WHERE consumer = ? AND state = 'claimed'`,
         consumer,
       );
-      if (open !== undefined) return this.#load(open.id);
+      const fresh = `consumer = ? AND delivery IS NULL${urgentOnly ? ' AND urgent = 1' : ''}`;
+      if (open !== undefined) {
+        const hasMore = merge && this.#db.get(`SELECT 1 FROM outbox WHERE ${fresh} LIMIT 1`, consumer) !== undefined;
+        if (!hasMore) return this.#load(open.id);
+        this.#release(open.id);
+      }
       const owed = this.#db.all<{ seq: number }>(
-        'SELECT seq FROM outbox WHERE consumer = ? AND delivery IS NULL ORDER BY seq LIMIT ?',
+        `SELECT seq FROM outbox WHERE ${fresh} ORDER BY seq LIMIT ?`,
         consumer,
         limit,
       );
       const last = owed.at(-1);
       if (last === undefined) return undefined;
       const id = randomUUID();
-      this.#db.run(
-        `UPDATE outbox SET delivery = ? WHERE consumer = ? AND delivery IS NULL AND seq <= ?`,
-        id,
-        consumer,
-        last.seq,
-      );
+      this.#db.run(`UPDATE outbox SET delivery = ? WHERE ${fresh} AND seq <= ?`, id, consumer, last.seq);
       this.#db.run(
         `INSERT INTO deliveries (id, consumer, state, events, claimed_at) VALUES (?, ?, 'claimed', ?, ?)`,
         id,
@@ -80,6 +91,11 @@ export class Deliveries implements Outbox {
       id,
     );
     return { id, size, events: parseEach(rows) };
+  }
+
+  #release(id: string): void {
+    this.#db.run('UPDATE outbox SET delivery = NULL WHERE delivery = ?', id);
+    this.#db.run('DELETE FROM deliveries WHERE id = ?', id);
   }
 
   delivered(_consumer: string, deliveryId: string): void {
@@ -113,9 +129,43 @@ export class Deliveries implements Outbox {
     );
   }
 
-  owed(consumer: string): number {
+  skip(_consumer: string, deliveryId: string): void {
+    this.#db.transaction(() => {
+      this.#db.run('DELETE FROM outbox WHERE delivery = ?', deliveryId);
+      this.#db.run('DELETE FROM deliveries WHERE id = ?', deliveryId);
+    });
+  }
+
+  expire(consumer: string, before: number): number {
+    return this.#db.run(
+      `DELETE FROM outbox WHERE consumer = ?1 AND delivery IS NULL
+         AND seq IN (SELECT seq FROM outbox JOIN events USING (seq) WHERE consumer = ?1 AND delivery IS NULL AND at < ?2)`,
+      consumer,
+      before,
+    );
+  }
+
+  parkLane(consumer: string, reason: string): void {
+    this.#db.run(
+      `INSERT INTO parked_lanes (consumer, since, reason) VALUES (?1, ?2, ?3)
+         ON CONFLICT (consumer) DO UPDATE SET reason = ?3`,
+      consumer,
+      this.#now(),
+      safeText(reason, 500),
+    );
+  }
+
+  isLaneParked(consumer: string): boolean {
+    return this.#db.get('SELECT 1 FROM parked_lanes WHERE consumer = ?', consumer) !== undefined;
+  }
+
+  resumeLane(consumer: string): void {
+    this.#db.run('DELETE FROM parked_lanes WHERE consumer = ?', consumer);
+  }
+
+  owed(consumer: string, { urgentOnly = false } = {}): number {
     const fresh = this.#db.get<{ n: number }>(
-      'SELECT count(*) AS n FROM outbox WHERE consumer = ? AND delivery IS NULL',
+      `SELECT count(*) AS n FROM outbox WHERE consumer = ? AND delivery IS NULL${urgentOnly ? ' AND urgent = 1' : ''}`,
       consumer,
     );
     const claimed = this.#db.get<{ n: number | null }>(
@@ -170,9 +220,17 @@ export class Deliveries implements Outbox {
       }));
   }
 
-  /** Makes parked events owed again, of one consumer or of all; returns how many events. */
+  /** Lanes whose far side takes nothing, with the reason. */
+  parkedLanes(): { consumer: string; since: number; reason: string }[] {
+    return this.#db
+      .all<{ consumer: string; since: number; reason: string }>('SELECT * FROM parked_lanes ORDER BY consumer')
+      .map((row) => ({ ...row }));
+  }
+
+  /** Lets parked lanes go on and makes parked events owed again, of one consumer or of all; returns how many events. */
   retryParked(consumer?: string): number {
     return this.#db.transaction(() => {
+      this.#db.run('DELETE FROM parked_lanes WHERE ?1 IS NULL OR consumer = ?1', consumer ?? null);
       const parked = `SELECT id FROM deliveries WHERE state = 'parked' AND (?1 IS NULL OR consumer = ?1)`;
       const events = this.#db.run(`UPDATE outbox SET delivery = NULL WHERE delivery IN (${parked})`, consumer ?? null);
       this.#db.run(`DELETE FROM deliveries WHERE state = 'parked' AND (?1 IS NULL OR consumer = ?1)`, consumer ?? null);

@@ -150,4 +150,12 @@ export const MIGRATIONS: readonly string[] = [
   INSERT INTO admin_lists SELECT 'denylist', network, since, missing_since FROM denylist;
   DROP TABLE denylist;
   `,
+  `
+  -- urgent: passes the quiet hours of its consumer
+  ALTER TABLE outbox ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX outbox_urgent ON outbox (consumer, seq) WHERE delivery IS NULL AND urgent = 1;
+
+  -- lanes whose far side takes nothing until a person acts
+  CREATE TABLE parked_lanes (consumer TEXT PRIMARY KEY, since INTEGER NOT NULL, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  `,
 ];

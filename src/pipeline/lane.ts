@@ -1,21 +1,40 @@
 import PQueue from 'p-queue';
 import type { Clock } from '../core/clock.ts';
-import { messageOf, PermanentError, TransientError } from '../core/errors.ts';
+import { TransientError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Delivery, LanePace, Notifier } from '../core/notifier.ts';
 import type { Outbox } from '../core/outbox.ts';
-import { notifyWithin } from './notify-within.ts';
-import { nextDelayMs } from './retry.ts';
+import { attempt, type Outcome } from './attempt.ts';
+import { LaneTrouble, type Trouble } from './lane-trouble.ts';
 
 /** Longest that one attempt may take; a far side that hangs is a failure like any other. */
 const ATTEMPT_MS = 30_000;
-/** Longest pause while the ledger cannot be used: it is our own, so nobody is spared by more. */
-const LEDGER_CAP_MS = 30_000;
+/** How often a parked lane looks whether a person let it go on. */
+const RESUME_CHECK_MS = 5_000;
+/** A parked lane makes an attempt all the same after this: what was refused may have been mended at the far side. */
+const PARKED_RETRY_MS = 1_800_000;
+/** An outage is longer than this: what piled up meanwhile is then told as one. */
+const OUTAGE_MS = 15_000;
+/** Longest sleep until quiet hours end: a clock that is set delays nothing for longer. */
+const LONGEST_QUIET_SLEEP_MS = 900_000;
+
+/** What a lane does with what it is owed, as the person wants it. */
+export interface LaneRules {
+  /** Fewer events than this within a group interval are not sent. */
+  minGroupSize?: number | undefined;
+  /** What is older than this, in ms, is not sent. */
+  maxAgeMs?: number | undefined;
+  /** After an outage all that is owed goes as one message, also what was tried before. */
+  mergesBacklog?: boolean;
+  /** Until when only urgent events are sent, in ms since the epoch; undefined where all are. */
+  quietUntil?: ((now: number) => number | undefined) | undefined;
+}
 
 export interface LaneOptions {
   consumer: string;
   notifier: Notifier;
   pace: LanePace;
+  rules?: LaneRules;
   outbox: Outbox;
   clock: Clock;
   logger: Logger;
@@ -23,6 +42,8 @@ export interface LaneOptions {
   attemptMs?: number;
   /** After each attempt. */
   onAttempt?: (outcome: 'delivered' | 'failed' | 'parked', events: number) => void;
+  /** What a person should be told of this lane, by another. */
+  onTrouble?: (trouble: Trouble) => void;
 }
 
 export interface LaneState {
@@ -35,6 +56,10 @@ export interface LaneState {
   lastError?: string;
   /** ms since the epoch; absent unless the lane waits for its group interval or before it tries again. */
   nextAttemptAt?: number;
+  /** The far side takes nothing until a person acts. */
+  parked?: true;
+  /** It is parked, or has failed for so long that a person must know. */
+  down?: true;
 }
 
 export interface Lane {
@@ -50,8 +75,9 @@ export interface Lane {
 
 /**
  * The way to one consumer: one delivery at a time, in order. The first event goes at once; what comes within the group
- * interval after a message goes as one at its end. A delivery that fails for now is repeated until it is accepted, one
- * that is refused for good is parked, and the lane goes on.
+ * interval after a message goes as one at its end. A delivery that fails for now is repeated until it is accepted; one
+ * whose payload is refused is sent without markup, else set aside; where the far side refuses everything the lane is
+ * parked, and keeps what it owes.
  */
 export function createLane(options: LaneOptions): Lane {
   return new NotifierLane(options);
@@ -60,22 +86,24 @@ export function createLane(options: LaneOptions): Lane {
 class NotifierLane implements Lane {
   readonly consumer: string;
   readonly #options: LaneOptions;
+  readonly #rules: LaneRules;
+  readonly #trouble: LaneTrouble;
   readonly #queue = new PQueue({ concurrency: 1 });
   readonly #stop = new AbortController();
   readonly #kill = new AbortController();
   /** When the far side last took a message, or refused one for good. */
   #lastSentAt = Number.NEGATIVE_INFINITY;
-  #failures = 0;
-  #failingSince: number | undefined;
-  #lastError: string | undefined;
   #nextAttemptAt: number | undefined;
-  #ledgerFailures = 0;
+  #wakeAt: number | undefined;
   /** Accepted by the far side, but the ledger could not yet take note of it. */
   #accepted: string | undefined;
 
   constructor(options: LaneOptions) {
+    const { consumer, clock, logger, random = Math.random, onTrouble = () => {}, rules = {} } = options;
     this.#options = options;
-    this.consumer = options.consumer;
+    this.#rules = rules;
+    this.consumer = consumer;
+    this.#trouble = new LaneTrouble({ consumer, clock, logger, random, onTrouble });
   }
 
   wake(): void {
@@ -85,12 +113,15 @@ class NotifierLane implements Lane {
   }
 
   state(): LaneState {
+    const { failingSince, lastError, isParked, isDown } = this.#trouble;
     return {
       consumer: this.consumer,
       owed: this.#options.outbox.owed(this.consumer),
-      ...(this.#failingSince !== undefined && { failingSince: this.#failingSince }),
-      ...(this.#lastError !== undefined && { lastError: this.#lastError }),
+      ...(failingSince !== undefined && { failingSince }),
+      ...(lastError !== undefined && { lastError }),
       ...(this.#nextAttemptAt !== undefined && { nextAttemptAt: this.#nextAttemptAt }),
+      ...(isParked && { parked: true }),
+      ...(isDown && { down: true }),
     };
   }
 
@@ -109,27 +140,71 @@ class NotifierLane implements Lane {
       try {
         if (!(await this.#deliverNext())) return;
       } catch (error) {
-        await this.#wait(this.#noteLedgerFailure(error));
+        await this.#wait(this.#trouble.failLedger(error));
       }
     }
   }
 
-  /** Makes one attempt when it is time, and waits after a failure. Returns false when nothing is owed. */
+  /** Makes one attempt when it is time, and waits after a failure. Returns false when there is nothing to send. */
   async #deliverNext(): Promise<boolean> {
     const { clock, outbox, pace } = this.#options;
-    if (outbox.owed(this.consumer) === 0) return false;
-    // Bounded, as the clock may have been set back.
-    const intervalMs = Math.max(pace.groupIntervalMs, pace.minIntervalMs);
-    const restMs = Math.min(this.#lastSentAt + intervalMs - clock.now(), intervalMs);
-    await this.#wait(restMs);
+    const { minGroupSize = 1, mergesBacklog = false } = this.#rules;
+    this.#expire();
+    const quietUntil = this.#quietUntil();
+    if (outbox.owed(this.consumer, { urgentOnly: quietUntil !== undefined }) === 0) {
+      if (quietUntil !== undefined) this.#wakeLater(quietUntil);
+      return false;
+    }
+    await this.#wait(this.#restMs());
     if (this.#stop.signal.aborted) return false;
     // Only now, so that it holds everything that came meanwhile.
-    const delivery = outbox.claim(this.consumer, pace.maxEvents);
+    const delivery = outbox.claim(this.consumer, pace.maxEvents, {
+      urgentOnly: this.#quietUntil() !== undefined,
+      merge: mergesBacklog && clock.now() - (this.#trouble.failingSince ?? clock.now()) > OUTAGE_MS,
+    });
     if (delivery === undefined) return false;
+    if (delivery.size < minGroupSize) {
+      outbox.skip(this.consumer, delivery.id);
+      return true;
+    }
     const waitMs = await this.#attempt(delivery);
-    this.#noteLedgerWorks();
+    this.#trouble.recoverLedger();
     await this.#wait(waitMs);
     return true;
+  }
+
+  /** Until the next message may go: after the last one, or, where only a crowd is told of, after the first of it. */
+  #restMs(): number {
+    const { clock, pace } = this.#options;
+    const { minGroupSize = 1 } = this.#rules;
+    const intervalMs = Math.max(pace.groupIntervalMs, pace.minIntervalMs);
+    if (minGroupSize > 1 && this.#trouble.failures === 0) return intervalMs;
+    // Bounded, as the clock may have been set back.
+    return Math.min(this.#lastSentAt + intervalMs - clock.now(), intervalMs);
+  }
+
+  #quietUntil(): number | undefined {
+    return this.#rules.quietUntil?.(this.#options.clock.now());
+  }
+
+  #expire(): void {
+    const { maxAgeMs } = this.#rules;
+    if (maxAgeMs === undefined) return;
+    const { outbox, clock, logger } = this.#options;
+    const count = outbox.expire(this.consumer, clock.now() - maxAgeMs);
+    if (count > 0)
+      logger.warn({ consumer: this.consumer, events: count }, 'alerts were too old to be sent, and dropped');
+  }
+
+  /** Wakes itself when quiet hours end. */
+  #wakeLater(at: number): void {
+    if (this.#wakeAt === at) return;
+    this.#wakeAt = at;
+    const { clock } = this.#options;
+    void clock.sleep(Math.min(at - clock.now(), LONGEST_QUIET_SLEEP_MS), this.#stop.signal).then(() => {
+      this.#wakeAt = undefined;
+      this.wake();
+    });
   }
 
   /** Until then, or until the lane is stopped. */
@@ -141,100 +216,51 @@ class NotifierLane implements Lane {
     this.#nextAttemptAt = undefined;
   }
 
-  get #random(): () => number {
-    return this.#options.random ?? Math.random;
-  }
-
   /** One attempt; returns how long to wait before the next one. Throws when the outbox cannot take note of its outcome. */
   async #attempt(delivery: Delivery): Promise<number> {
     const { notifier, outbox, clock, onAttempt, attemptMs = ATTEMPT_MS } = this.#options;
-    const count = delivery.size;
-    try {
-      if (this.#accepted !== delivery.id) {
-        await notifyWithin(notifier, delivery, { ms: attemptMs, clock, kill: this.#kill.signal });
-        this.#lastSentAt = clock.now();
-        this.#accepted = delivery.id;
-      }
-    } catch (error) {
-      if (!(error instanceof TransientError)) {
-        this.#lastSentAt = clock.now();
-        this.#park(delivery, error);
-        onAttempt?.('parked', count);
-        return 0;
-      }
+    const { id, size } = delivery;
+    const outcome: Outcome =
+      this.#accepted === id
+        ? { kind: 'accepted' }
+        : await attempt(notifier, delivery, { ms: attemptMs, clock, kill: this.#kill.signal });
+    if (outcome.kind === 'failed') {
       if (this.#kill.signal.aborted) return 0;
-      outbox.failed(this.consumer, delivery.id, messageOf(error));
-      onAttempt?.('failed', count);
-      return this.#fail(error, count);
+      outbox.failed(this.consumer, id, outcome.error.message);
+      onAttempt?.('failed', size);
+      return this.#trouble.fail(outcome.error, size);
     }
-    outbox.delivered(this.consumer, delivery.id);
-    onAttempt?.('delivered', count);
-    this.#recover();
+    if (this.#accepted !== id) this.#lastSentAt = clock.now();
+    if (outcome.kind === 'closed') {
+      outbox.failed(this.consumer, id, outcome.reason);
+      outbox.parkLane(this.consumer, outcome.reason);
+      this.#trouble.park(outcome.reason, outbox.owed(this.consumer));
+      onAttempt?.('failed', size);
+      await this.#untilResumed();
+      return 0;
+    }
+    if (outcome.kind === 'refused') {
+      outbox.park(this.consumer, id, outcome.reason);
+      this.#trouble.refuse(outcome.reason, size, outcome.bug);
+      onAttempt?.('parked', size);
+      return 0;
+    }
+    this.#accepted = id;
+    outbox.delivered(this.consumer, id);
+    outbox.resumeLane(this.consumer);
+    if (outcome.simplified !== undefined) this.#trouble.simplify(outcome.simplified, size);
+    onAttempt?.('delivered', size);
+    this.#trouble.recover();
     return 0;
   }
 
-  #fail(error: TransientError, events: number): number {
-    const { clock, logger } = this.#options;
-    this.#failures++;
-    this.#failingSince ??= clock.now();
-    this.#lastError = messageOf(error);
-    const waitMs = nextDelayMs({ failures: this.#failures, retryAfterMs: error.retryAfterMs, random: this.#random });
-    const fields = {
-      consumer: this.consumer,
-      events,
-      failures: this.#failures,
-      retry_in_ms: waitMs,
-      reason: this.#lastError,
-    };
-    if (this.#failures === 1) logger.warn(fields, 'an alert could not be delivered; it will be tried again');
-    else logger.debug(fields, 'an alert could still not be delivered');
-    return waitMs;
-  }
-
-  #park(delivery: Delivery, error: unknown): void {
-    const { outbox, logger } = this.#options;
-    const reason = error instanceof PermanentError ? messageOf(error) : `a bug: ${messageOf(error)}`;
-    outbox.park(this.consumer, delivery.id, reason);
-    this.#lastError = reason;
-    const fields = { consumer: this.consumer, events: delivery.size, reason };
-    if (error instanceof PermanentError) {
-      logger.error(fields, 'an alert was refused for good and is parked; see `cowbell outbox`');
-    } else {
-      logger.error({ ...fields, err: error }, 'an alert could not be made and is parked; this is a bug');
+  /** Until a person lets the lane go on, or it is time to try all the same. */
+  async #untilResumed(): Promise<void> {
+    const { clock, outbox } = this.#options;
+    const retryAt = clock.now() + PARKED_RETRY_MS;
+    while (!this.#stop.signal.aborted && outbox.isLaneParked(this.consumer) && clock.now() < retryAt) {
+      await this.#wait(Math.min(RESUME_CHECK_MS, retryAt - clock.now()));
     }
-  }
-
-  #recover(): void {
-    if (this.#failures > 0) {
-      const { logger, clock } = this.#options;
-      logger.info(
-        {
-          consumer: this.consumer,
-          failures: this.#failures,
-          after_ms: clock.now() - (this.#failingSince ?? clock.now()),
-        },
-        'alerts are delivered again',
-      );
-    }
-    this.#failures = 0;
-    this.#failingSince = undefined;
-    this.#lastError = undefined;
-  }
-
-  /** Nothing is lost by it: the delivery is repeated under its id. Returns how long to wait. */
-  #noteLedgerFailure(error: unknown): number {
-    const { logger } = this.#options;
-    this.#ledgerFailures++;
-    const waitMs = nextDelayMs({ failures: this.#ledgerFailures, random: this.#random, capMs: LEDGER_CAP_MS });
-    const fields = { consumer: this.consumer, retry_in_ms: waitMs };
-    if (this.#ledgerFailures === 1) logger.error({ ...fields, err: error }, 'the outbox cannot be used; trying again');
-    else logger.debug({ ...fields, reason: messageOf(error) }, 'the outbox can still not be used');
-    return waitMs;
-  }
-
-  #noteLedgerWorks(): void {
-    if (this.#ledgerFailures === 0) return;
-    this.#options.logger.info({ consumer: this.consumer, failures: this.#ledgerFailures }, 'the outbox works again');
-    this.#ledgerFailures = 0;
+    if (!this.#stop.signal.aborted) this.#trouble.resume();
   }
 }

@@ -22,6 +22,14 @@ const DENYLIST_GRACE_MS = 90_000;
 /** Bans whose unban line was seen and whose end is still to be confirmed. */
 const NOTED_UNBANS = 10_000;
 
+/** Somebody with a lane of its own. */
+export interface Consumer {
+  name: string;
+  wants(event: BanEvent): boolean;
+  /** It passes quiet hours. */
+  isUrgent?(event: BanEvent): boolean;
+}
+
 export interface RecorderOptions {
   ledger: Ledger;
   clock: Clock;
@@ -33,7 +41,7 @@ export interface RecorderOptions {
     };
   /** When this process began to watch, in ms since the epoch; 0 for a replay, where nothing is late. */
   startedAt: number;
-  consumers: readonly { name: string; wants(event: BanEvent): boolean }[];
+  consumers: readonly Consumer[];
   watchers: readonly { watcher: Watcher; reads: (jail: string) => boolean }[];
   /** Whether a watcher is reading its source now. */
   isReady(watcher: string): boolean;
@@ -157,9 +165,12 @@ export class Recorder {
   }
 
   #publish(event: BanEvent): void {
-    const names = this.#options.consumers.filter((consumer) => consumer.wants(event)).map((consumer) => consumer.name);
-    this.#options.ledger.deliveries.publish(event, names);
-    for (const name of names) this.#owed.add(name);
+    const wanting = this.#options.consumers.filter((consumer) => consumer.wants(event));
+    this.#options.ledger.deliveries.publish(
+      event,
+      wanting.map(({ name, isUrgent }) => ({ name, isUrgent: isUrgent?.(event) === true })),
+    );
+    for (const { name } of wanting) this.#owed.add(name);
   }
 
   #commit(work: () => void): void {

@@ -176,8 +176,8 @@ describe('bans and outbox', () => {
         endedAt: at + 60_000,
         endReason: 'lifted',
       });
-      ledger.deliveries.publish(sampleEvent('e1'), ['slack', 'discord']);
-      ledger.deliveries.publish(sampleEvent('e2'), ['slack']);
+      ledger.deliveries.publish(sampleEvent('e1'), [{ name: 'slack' }, { name: 'discord' }]);
+      ledger.deliveries.publish(sampleEvent('e2'), [{ name: 'slack' }]);
     });
     expect((await cowbell(['bans', '-c', file])).out).toBe(
       `NETWORK          JAIL       SINCE                 UNTIL                 ATTEMPTS  SERVICES  STATE

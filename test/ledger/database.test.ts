@@ -37,7 +37,7 @@ describe('opening a ledger', () => {
     const file = join(tempDir(), 'cowbell.db');
     const ledger = openLedger(file, Date.now);
     ledger.transaction(() => {
-      for (let n = 0; n < 500; n++) ledger.deliveries.publish(sampleEvent(`e${n}`), ['slack']);
+      for (let n = 0; n < 500; n++) ledger.deliveries.publish(sampleEvent(`e${n}`), [{ name: 'slack' }]);
     });
     ledger.close();
     const content = readFileSync(file);
@@ -89,7 +89,7 @@ describe('a full disk', () => {
     let recorded = 0;
     const fill = () => {
       for (; recorded < 10_000; recorded++) {
-        ledger.transaction(() => ledger.deliveries.publish(sampleEvent(`e${recorded}`), ['slack']));
+        ledger.transaction(() => ledger.deliveries.publish(sampleEvent(`e${recorded}`), [{ name: 'slack' }]));
       }
     };
     expect(fill).toThrow(TransientError);
@@ -98,7 +98,7 @@ describe('a full disk', () => {
     expect(ledger.deliveries.eventCounts().get('source.down')).toBe(recorded);
     expect(ledger.deliveries.owed('slack')).toBe(recorded);
     execFileSync('mount', ['-o', 'remount,size=16m', dir]);
-    ledger.transaction(() => ledger.deliveries.publish(sampleEvent('after'), ['slack']));
+    ledger.transaction(() => ledger.deliveries.publish(sampleEvent('after'), [{ name: 'slack' }]));
     expect(ledger.deliveries.owed('slack')).toBe(recorded + 1);
     ledger.close();
   });

@@ -9,7 +9,11 @@ function ledgerWith(count: number, consumers = ['slack', 'webhook']): { ledger: 
   const file = join(tempDir(), 'cowbell.db');
   const ledger = openLedger(file, () => 1_000);
   ledger.transaction(() => {
-    for (let n = 1; n <= count; n++) ledger.deliveries.publish(sampleEvent(`e${n}`), consumers);
+    for (let n = 1; n <= count; n++)
+      ledger.deliveries.publish(
+        sampleEvent(`e${n}`),
+        consumers.map((name) => ({ name })),
+      );
   });
   return { ledger, file };
 }

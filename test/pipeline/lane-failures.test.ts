@@ -4,7 +4,7 @@ import type { Outbox } from '../../src/core/outbox.ts';
 import { eventually } from '../support/eventually.ts';
 import { RECEIVER_TOKEN } from '../support/receivers.ts';
 import { createTestClock } from '../support/test-clock.ts';
-import { createHeldNotifier, createLaneHarness, messagesOf, startWebhook } from './lane-harness.ts';
+import { changedOutbox, createHeldNotifier, createLaneHarness, messagesOf, startWebhook } from './lane-harness.ts';
 
 describe('what fails for now', () => {
   it('is tried again under its id as soon as the far side allows', async () => {
@@ -94,25 +94,22 @@ describe('what fails for now', () => {
 });
 
 describe('what can never be delivered', () => {
-  it('is parked with its reason, and the lane goes on', async () => {
+  it('is set aside with its reason, and the lane goes on', async () => {
     const clock = createTestClock();
-    const { receiver, notifier } = await startWebhook(clock, [{ status: 410, body: 'this hook was removed' }]);
-    const { lane, owe, ledger, logger, outcomes } = createLaneHarness({ notifier, clock, maxEvents: 1 });
+    const { receiver, notifier } = await startWebhook(clock, [{ status: 422, body: 'what is this' }]);
+    const { lane, owe, ledger, logger, outcomes, troubles } = createLaneHarness({ notifier, clock, maxEvents: 1 });
 
     owe('a', 'b');
     await eventually(() => expect(messagesOf(receiver)).toEqual([['b']]));
     await eventually(() => expect(lane.state()).toEqual({ consumer: 'chat', owed: 0 }));
     expect(ledger.deliveries.list('parked', 10)).toMatchObject([
-      { consumer: 'chat', events: 1, attempts: 1, error: 'HTTP 410: this hook was removed' },
+      { consumer: 'chat', events: 1, attempts: 1, error: 'HTTP 422: what is this' },
     ]);
     expect(outcomes).toEqual(['parked 1', 'delivered 1']);
-    expect(logger.told()).toEqual(['error: an alert was refused for good and is parked; see `cowbell outbox`']);
-    expect(logger.records[0]?.fields).toEqual({
-      consumer: 'chat',
-      events: 1,
-      reason: 'HTTP 410: this hook was removed',
-    });
+    expect(logger.told()).toEqual(['error: an alert was refused for good and is set aside; see `cowbell outbox`']);
+    expect(logger.records[0]?.fields).toEqual({ consumer: 'chat', events: 1, reason: 'HTTP 422: what is this' });
     expect(logger.text()).not.toContain(RECEIVER_TOKEN);
+    expect(troubles).toEqual([{ kind: 'refused', reason: 'HTTP 422: what is this', events: 1 }]);
 
     ledger.deliveries.retryParked('chat');
     lane.wake();
@@ -126,12 +123,26 @@ describe('what can never be delivered', () => {
     owe('a');
     await eventually(() => expect(attempts).toHaveLength(1));
     owe('b');
-    attempts[0]?.fail(new PermanentError('HTTP 404: no_service'));
+    attempts[0]?.fail(new PermanentError('HTTP 400: invalid_blocks', { payload: true }));
     await eventually(() => expect(clock.waits()).toEqual([15_000]));
-    expect(lane.state()).toMatchObject({ owed: 1, lastError: 'HTTP 404: no_service' });
+    expect(lane.state()).toMatchObject({ owed: 1, lastError: 'HTTP 400: invalid_blocks' });
     owe('c');
     await clock.advance(15_000);
     expect(attempts.map(({ events }) => events)).toEqual([['a'], ['b', 'c']]);
+  });
+
+  it('is sent once more without markup where the payload was refused', async () => {
+    const { notifier, attempts } = createHeldNotifier();
+    const plain: string[] = [];
+    const simple = { ...notifier, notifyPlainly: async ({ id }: { id: string }) => void plain.push(id) };
+    const { lane, owe, logger, outcomes } = createLaneHarness({ notifier: simple });
+    owe('a');
+    await eventually(() => expect(attempts).toHaveLength(1));
+    attempts[0]?.fail(new PermanentError('HTTP 400: invalid_blocks', { payload: true }));
+    await eventually(() => expect(lane.state()).toEqual({ consumer: 'chat', owed: 0 }));
+    expect(plain).toEqual([attempts[0]?.id]);
+    expect(outcomes).toEqual(['delivered 1']);
+    expect(logger.told()).toEqual(['warn: an alert was refused as it was, and sent without markup']);
   });
 
   it('is parked with its stack in the log where it is a bug', async () => {
@@ -146,7 +157,7 @@ describe('what can never be delivered', () => {
     attempts[1]?.accept();
     await eventually(() => expect(lane.state().owed).toBe(0));
     expect(ledger.deliveries.list('parked', 10)).toMatchObject([{ error: `a bug: ${bug.message}` }]);
-    expect(logger.told()).toEqual(['error: an alert could not be made and is parked; this is a bug']);
+    expect(logger.told()).toEqual(['error: an alert could not be made and is set aside; this is a bug']);
     expect(logger.records[0]?.fields.err).toBe(bug);
   });
 
@@ -163,12 +174,67 @@ describe('what can never be delivered', () => {
   });
 });
 
+describe('a far side that takes nothing until a person acts', () => {
+  const gone = { status: 404, body: 'no_service' };
+
+  it('parks the lane with all it owes, is told to the others, and goes on when it is asked to', async () => {
+    const clock = createTestClock();
+    const { receiver, notifier } = await startWebhook(clock, [gone]);
+    const { lane, owe, ledger, logger, troubles } = createLaneHarness({ notifier, clock });
+    const since = clock.now();
+    owe('a');
+    await eventually(() =>
+      expect(lane.state()).toMatchObject({ parked: true, down: true, lastError: 'HTTP 404: no_service' }),
+    );
+    owe('b', 'c');
+    for (let step = 0; step < 20; step++) await clock.advance(5_000);
+    expect(receiver.requests).toHaveLength(1);
+    expect(lane.state()).toMatchObject({ owed: 3, parked: true });
+    expect(ledger.deliveries.parkedLanes()).toEqual([{ consumer: 'chat', since, reason: 'HTTP 404: no_service' }]);
+    expect(logger.told()).toEqual([
+      'error: the notifier is refused and parked: see to it, then `cowbell outbox retry`',
+    ]);
+    expect(troubles).toEqual([{ kind: 'down', reason: 'HTTP 404: no_service', since }]);
+
+    ledger.deliveries.retryParked('chat');
+    await clock.advance(5_000);
+    await eventually(() => expect(messagesOf(receiver)).toEqual([['a'], ['b', 'c']]));
+    await eventually(() => expect(lane.state()).toEqual({ consumer: 'chat', owed: 0 }));
+    expect(troubles.at(-1)).toEqual({ kind: 'up', reason: 'HTTP 404: no_service', since });
+    expect(ledger.deliveries.parkedLanes()).toEqual([]);
+  });
+
+  it('is tried again after half an hour all the same', async () => {
+    const clock = createTestClock();
+    const { receiver, notifier } = await startWebhook(clock, [gone, gone]);
+    const { lane, owe, troubles } = createLaneHarness({ notifier, clock });
+    owe('a');
+    for (const requests of [1, 2]) {
+      await eventually(() => expect(receiver.requests).toHaveLength(requests));
+      await eventually(() => expect(clock.waits()).toEqual([5_000]));
+      for (let step = 0; step < 360; step++) await clock.advance(5_000);
+    }
+    await eventually(() => expect(lane.state()).toEqual({ consumer: 'chat', owed: 0 }));
+    expect(troubles.map(({ kind }) => kind)).toEqual(['down', 'up']);
+  });
+
+  it('stops at once when cowbell does', async () => {
+    const clock = createTestClock();
+    const { notifier } = await startWebhook(clock, [gone]);
+    const { lane, owe } = createLaneHarness({ notifier, clock });
+    owe('a');
+    await eventually(() => expect(lane.state()).toMatchObject({ parked: true }));
+    await lane.stop(0);
+    expect(lane.state()).toMatchObject({ owed: 1 });
+  });
+});
+
 describe('a ledger that cannot be used', () => {
   function failing(outbox: Outbox, isFailing: (method: keyof Outbox) => boolean): Outbox {
     const guard = (method: keyof Outbox) => {
       if (isFailing(method)) throw new TransientError('the disk that holds the ledger is full');
     };
-    return {
+    return changedOutbox(outbox, {
       claim(...args) {
         guard('claim');
         return outbox.claim(...args);
@@ -185,8 +251,7 @@ describe('a ledger that cannot be used', () => {
         guard('park');
         outbox.park(...args);
       },
-      owed: (consumer) => outbox.owed(consumer),
-    };
+    });
   }
 
   it('makes nothing be sent twice that was accepted', async () => {

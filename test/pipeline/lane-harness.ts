@@ -5,7 +5,8 @@ import { createHttpClient } from '../../src/http/client.ts';
 import { openLedger } from '../../src/ledger/ledger.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { webhookNotifier } from '../../src/notifiers/webhook.ts';
-import { createLane, type Lane, type LaneOptions } from '../../src/pipeline/lane.ts';
+import { createLane, type Lane, type LaneOptions, type LaneRules } from '../../src/pipeline/lane.ts';
+import type { Trouble } from '../../src/pipeline/lane-trouble.ts';
 import { type Behaviour, type Receiver, startReceiver } from '../support/receivers.ts';
 import { createRecordingLogger, type RecordingLogger } from '../support/recording-logger.ts';
 import { sampleEvent } from '../support/sample-bans.ts';
@@ -18,8 +19,12 @@ export interface LaneHarness {
   ledger: ReturnType<typeof openLedger>;
   /** `delivered 3`, one for each attempt. */
   outcomes: string[];
+  /** What the others were told of the lane. */
+  troubles: Trouble[];
   /** Makes the consumer owed these events, and wakes the lane. */
   owe(...ids: string[]): void;
+  /** The same, of events that are urgent. */
+  oweUrgently(...ids: string[]): void;
 }
 
 export interface LaneHarnessOptions {
@@ -29,6 +34,7 @@ export interface LaneHarnessOptions {
   path?: string;
   groupIntervalMs?: number;
   maxEvents?: number;
+  rules?: LaneRules;
   lane?: Partial<LaneOptions>;
   /** Stands between the lane and the ledger. */
   around?: (outbox: Outbox) => Outbox;
@@ -46,17 +52,26 @@ export function createLaneHarness(options: LaneHarnessOptions): LaneHarness {
   const logger = createRecordingLogger();
   const ledger = openLedger(path, () => clock.now());
   const outcomes: string[] = [];
+  const troubles: Trouble[] = [];
   const lane = createLane({
     consumer,
     notifier,
     pace: { groupIntervalMs: options.groupIntervalMs ?? 0, minIntervalMs: 0, maxEvents: options.maxEvents ?? 100 },
+    rules: options.rules ?? {},
     outbox: around(ledger.deliveries),
     clock,
     logger,
     random: () => 0.5,
     onAttempt: (outcome, events) => outcomes.push(`${outcome} ${events}`),
+    onTrouble: (trouble) => troubles.push(trouble),
     ...options.lane,
   });
+  const publish = (ids: string[], isUrgent: boolean) => {
+    ledger.transaction(() => {
+      for (const id of ids) ledger.deliveries.publish(sampleEvent(id, clock.now()), [{ name: consumer, isUrgent }]);
+    });
+    lane.wake();
+  };
   onTestFinished(async () => {
     const stopped = lane.stop(0);
     await clock.advance(0);
@@ -69,12 +84,9 @@ export function createLaneHarness(options: LaneHarnessOptions): LaneHarness {
     logger,
     ledger,
     outcomes,
-    owe(...ids) {
-      ledger.transaction(() => {
-        for (const id of ids) ledger.deliveries.publish(sampleEvent(id), [consumer]);
-      });
-      lane.wake();
-    },
+    troubles,
+    owe: (...ids) => publish(ids, false),
+    oweUrgently: (...ids) => publish(ids, true),
   };
 }
 
@@ -116,5 +128,22 @@ export function createHeldNotifier(): {
         });
       },
     },
+  };
+}
+
+/** An outbox with some of its methods changed. */
+export function changedOutbox(outbox: Outbox, change: Partial<Outbox>): Outbox {
+  return {
+    claim: (...args) => outbox.claim(...args),
+    delivered: (...args) => outbox.delivered(...args),
+    failed: (...args) => outbox.failed(...args),
+    park: (...args) => outbox.park(...args),
+    skip: (...args) => outbox.skip(...args),
+    expire: (...args) => outbox.expire(...args),
+    owed: (...args) => outbox.owed(...args),
+    parkLane: (...args) => outbox.parkLane(...args),
+    isLaneParked: (...args) => outbox.isLaneParked(...args),
+    resumeLane: (...args) => outbox.resumeLane(...args),
+    ...change,
   };
 }

@@ -317,7 +317,7 @@ describe('a ledger that cannot be written', () => {
       cursor: () => ledger.cursor('netfilter'),
       record({ cursor = '' }) {
         ledger.transaction(() => {
-          ledger.deliveries.publish(sampleEvent(`e${cursor}`.padEnd(2_000, '.')), ['chat']);
+          ledger.deliveries.publish(sampleEvent(`e${cursor}`.padEnd(2_000, '.')), [{ name: 'chat' }]);
           ledger.saveCursor('netfilter', cursor);
         });
       },

@@ -147,6 +147,55 @@ const SourceUp = z.object({
   }),
 });
 
+const NotifierState = z.object({
+  name: z.string(),
+  reason: z.string().describe('Why it takes no alerts, in its words'),
+  since: Time.describe('When it last took one'),
+  owed: Count.describe('Events that wait for it'),
+});
+const NotifierDown = z.object({ ...Envelope, type: z.literal('notifier.down'), notifier: NotifierState });
+const NotifierUp = z.object({ ...Envelope, type: z.literal('notifier.up'), notifier: NotifierState });
+const NotifierRefused = z.object({
+  ...Envelope,
+  type: z.literal('notifier.refused'),
+  refused: z.object({
+    name: z.string(),
+    reason: z.string(),
+    events: Count.describe('Events of the one message that was refused'),
+  }),
+});
+
+const DigestTotals = z.object({
+  bans: Count.describe('Bans that began'),
+  networks: Count.describe('Different networks among them'),
+  attempts: Count.describe('Failed attempts behind them'),
+  own_users: Count.describe('Bans of networks that own users log in from'),
+  lifted: Count.describe('Bans that ended before their time'),
+  rejects: Count.describe('Refused connections and mails'),
+});
+const Digest = z.object({
+  ...Envelope,
+  type: z.literal('digest'),
+  digest: z.object({
+    period: z.enum(['day', 'week']),
+    from: Time,
+    to: Time,
+    totals: DigestTotals,
+    before: DigestTotals.optional().describe('The same of the period before; absent where cowbell did not run then'),
+    standing: Count.describe('Bans that stand at its end'),
+    bans_over_time: z.array(Count).describe('By the hour of a day, or by the day of a week'),
+    bans_over_time_before: z.array(Count).optional(),
+    offenders: z
+      .array(z.object({ network: z.string(), bans: Count, attempts: Count }))
+      .describe('The most banned first, ten at most'),
+    services: z.array(Counted),
+    countries: z.array(Counted),
+    jails: z.array(Counted),
+    known_users: z.array(Counted).describe('Own users whose networks were banned, and how often; ten at most'),
+    end_reasons: z.array(Counted),
+  }),
+});
+
 export const BanEvent = z.discriminatedUnion('type', [
   BanStarted,
   BanExtended,
@@ -161,6 +210,10 @@ export const BanEvent = z.discriminatedUnion('type', [
   RateLimitApplied,
   SourceDown,
   SourceUp,
+  NotifierDown,
+  NotifierUp,
+  NotifierRefused,
+  Digest,
 ]);
 export type BanEvent = z.infer<typeof BanEvent>;
 export type BanEventType = BanEvent['type'];

@@ -38,6 +38,8 @@ export interface Message {
   items: readonly Line[];
   /** Log lines. */
   evidence: readonly string[];
+  /** Counts over time, oldest first, and the same of the period before: a picture where the service shows one. */
+  chart?: { values: readonly number[]; previous?: readonly number[] };
   footer: string;
   /** When the last of it happened, ms since the epoch. */
   at: number;

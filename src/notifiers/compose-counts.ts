@@ -6,7 +6,7 @@ import { whoOf } from './compose-ban.ts';
 /** Entries that one fact lists. */
 const LISTED = 5;
 
-type Counts = Pick<Message, 'tone' | 'title' | 'lead'> & Partial<Message>;
+export type Counts = Pick<Message, 'tone' | 'title' | 'lead'> & Partial<Message>;
 
 /** What was refused in one window: how many, why, and who the worst were. */
 export function describeRejects({ rejects }: Extract<BanEvent, { type: 'reject.summary' }>): Counts {
@@ -47,11 +47,11 @@ function within(spanMs: number): string {
   return spanMs >= 1_000 ? ` within ${formatDuration(spanMs)}` : '';
 }
 
-function counted(list: readonly { name: string; count: number }[]): Line {
+export function counted(list: readonly { name: string; count: number }[]): Line {
   return tally(list.map(({ name, count }) => [words(name, 80), count]));
 }
 
-function tally(list: readonly (readonly [Part, number])[]): Line {
+export function tally(list: readonly (readonly [Part, number])[]): Line {
   const listed = list.slice(0, LISTED).map(([part, count]): Line => [part, ` ×${formatCount(count)}`]);
   return joinLines(listed, ', ').concat(list.length > LISTED ? [` and ${list.length - LISTED} more`] : []);
 }

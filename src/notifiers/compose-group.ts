@@ -29,7 +29,19 @@ const OTHER_WORDS: Record<OtherEvent['type'], string> = {
   'allowlist.removed': 'no longer allowlisted',
   'reject.summary': 'rejects counted',
   'ratelimit.applied': 'rate limit',
+  'notifier.down': 'notifier down',
+  'notifier.up': 'notifier up again',
+  'notifier.refused': 'alert refused',
+  digest: 'digest',
 };
+
+const TROUBLES: readonly BanEvent['type'][] = [
+  'source.down',
+  'notifier.down',
+  'notifier.refused',
+  'allowlist.added',
+  'ratelimit.applied',
+];
 
 /** A message about many events: exact counts, own users first, then the worst offenders. */
 export function composeGroup(events: Iterable<BanEvent>): Message {
@@ -80,7 +92,7 @@ function listOf<T>(kept: readonly T[], total: number, noun: string, lineOf: (thi
 
 function toneOf({ own, started, otherTypes }: GroupTally): Tone {
   if (own > 0) return 'own';
-  if (otherTypes.has('source.down')) return 'trouble';
+  if (otherTypes.has('source.down') || otherTypes.has('notifier.down')) return 'trouble';
   if (started > 0) return 'ban';
   return otherTypes.has('bans.cleared') ? 'cleared' : 'end';
 }
@@ -113,10 +125,9 @@ function otherLine(event: OtherEvent): Line {
 }
 
 function iconOf(event: OtherEvent): string {
-  if (event.type === 'source.down') return ICONS.trouble;
-  if (event.type === 'source.up') return ICONS.recovered;
+  if (TROUBLES.includes(event.type)) return ICONS.trouble;
+  if (event.type === 'source.up' || event.type === 'notifier.up') return ICONS.recovered;
   if (event.type === 'denylist.added') return ICONS.denied;
-  if (event.type === 'allowlist.added' || event.type === 'ratelimit.applied') return ICONS.trouble;
   return event.type === 'bans.cleared' ? ICONS.cleared : ICONS.quiet;
 }
 

@@ -2,6 +2,7 @@ import type { BanEvent } from '../core/event.ts';
 import { code, footer, joinLines, type Line, type Message, moment, words } from '../core/message.ts';
 import { formatDuration, plural } from '../core/text.ts';
 import { describeRateLimit, describeRejects } from './compose-counts.ts';
+import { describeDigest } from './compose-digest.ts';
 
 /** An event that is not about one ban. */
 export type OtherEvent = Exclude<BanEvent, { ban: unknown }>;
@@ -96,6 +97,37 @@ function describeOther(event: OtherEvent): Told {
         facts: reason === '' ? [] : [{ label: 'Reason', value: [words(reason)] }],
       };
     }
+    case 'notifier.down': {
+      const { name, reason, since, owed } = event.notifier;
+      return {
+        tone: 'trouble',
+        title: ['Alerts do not reach ', code(name)],
+        lead: [
+          ...(reason === '' ? [] : [[words(reason)]]),
+          [`${plural(owed, 'event waits', 'events wait')} for it; all are kept until it takes them.`],
+        ],
+        facts: [{ label: 'Last well', value: [moment(Date.parse(since))] }],
+      };
+    }
+    case 'notifier.up': {
+      const { name, since } = event.notifier;
+      const lasted = formatDuration(Date.parse(event.at) - Date.parse(since));
+      return {
+        tone: 'recovered',
+        title: ['Alerts reach ', code(name), ' again'],
+        lead: [[`It took none for ${lasted}; what it missed was delivered.`]],
+      };
+    }
+    case 'notifier.refused': {
+      const { name, reason, events } = event.refused;
+      return {
+        tone: 'trouble',
+        title: [code(name), ' refused an alert'],
+        lead: [[words(reason)], [`${plural(events, 'event')} set aside: \`cowbell outbox\` shows and retries them.`]],
+      };
+    }
+    case 'digest':
+      return describeDigest(event);
   }
 }
 

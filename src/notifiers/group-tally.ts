@@ -8,7 +8,7 @@ export const LISTED = 10;
 export const MOST_LISTED = 20;
 
 /** What a person must not miss among many. */
-const NEWS: readonly BanEvent['type'][] = ['source.down', 'source.up', 'bans.cleared'];
+const NEWS: readonly BanEvent['type'][] = ['source.down', 'source.up', 'notifier.down', 'notifier.up', 'bans.cleared'];
 
 /**
  * What a message about many events says of them, taken in one pass: the counts are exact, of the events themselves only

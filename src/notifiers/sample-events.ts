@@ -137,5 +137,55 @@ export function sampleEvents(host: string, now: number): BanEvent[] {
       type: 'source.up',
       source: { name: 'redis', reason: 'no connection: ECONNREFUSED', since: toRfc3339(now - 90_000), caught_up: 12 },
     },
+    ...notifierSamples(at, now, envelope),
+    { ...envelope('digest'), type: 'digest', digest: sampleDigest(now) },
   ];
+}
+
+function notifierSamples(
+  at: string,
+  now: number,
+  envelope: (id: string) => { id: string; at: string; host: string; test: boolean },
+): BanEvent[] {
+  const notifier = { name: 'mattermost', reason: 'HTTP 404: no such hook', since: toRfc3339(now - 900_000), owed: 12 };
+  return [
+    { ...envelope('notifier-down'), type: 'notifier.down', notifier },
+    { ...envelope('notifier-up'), type: 'notifier.up', notifier },
+    {
+      ...envelope('notifier-refused'),
+      type: 'notifier.refused',
+      refused: { name: 'mattermost', reason: 'HTTP 400: invalid payload', events: 3 },
+    },
+  ];
+}
+
+function sampleDigest(now: number): Extract<BanEvent, { type: 'digest' }>['digest'] {
+  return {
+    period: 'day',
+    from: toRfc3339(now - 86_400_000),
+    to: toRfc3339(now),
+    totals: { bans: 63, networks: 41, attempts: 702, own_users: 1, lifted: 2, rejects: 4_211 },
+    before: { bans: 48, networks: 37, attempts: 530, own_users: 0, lifted: 0, rejects: 3_902 },
+    standing: 5,
+    bans_over_time: [0, 1, 0, 2, 5, 9, 14, 7, 3, 2, 1, 0, 0, 1, 2, 4, 5, 3, 1, 1, 0, 0, 1, 1],
+    bans_over_time_before: [1, 1, 2, 2, 2, 3, 4, 2, 2, 1, 1, 1, 2, 2, 3, 3, 4, 3, 2, 2, 1, 2, 1, 1],
+    offenders: [
+      { network: '203.0.113.7/32', bans: 6, attempts: 81 },
+      { network: '2001:db8:12::/64', bans: 4, attempts: 40 },
+    ],
+    services: [
+      { name: 'smtp', count: 51 },
+      { name: 'imap', count: 12 },
+    ],
+    countries: [
+      { name: 'NL', count: 30 },
+      { name: 'US', count: 11 },
+    ],
+    jails: [{ name: 'netfilter', count: 63 }],
+    known_users: [{ name: 'anna@example.org', count: 1 }],
+    end_reasons: [
+      { name: 'expired', count: 55 },
+      { name: 'lifted', count: 2 },
+    ],
+  };
 }

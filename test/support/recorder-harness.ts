@@ -151,5 +151,12 @@ export function shortEvent(event: BanEvent): string {
     case 'source.down':
     case 'source.up':
       return `${event.type} ${event.source.name}`;
+    case 'notifier.down':
+    case 'notifier.up':
+      return `${event.type} ${event.notifier.name}`;
+    case 'notifier.refused':
+      return `${event.type} ${event.refused.name}`;
+    case 'digest':
+      return `${event.type} ${event.digest.totals.bans}`;
   }
 }

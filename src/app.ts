@@ -1,9 +1,10 @@
-import { buildNotifier, buildWatcher, chooseWatchers, paceOf } from './assemble.ts';
+import { Alerts, consumersOf } from './alerts.ts';
+import { buildWatcher, chooseWatchers } from './assemble.ts';
+import { fingerprintOf } from './config/fingerprint.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { messageOf } from './core/errors.ts';
 import type { BanEvent } from './core/event.ts';
-import type { HttpClient } from './core/http.ts';
 import type { Logger } from './core/logger.ts';
 import { Teardown } from './core/teardown.ts';
 import type { Watcher, WatcherTools } from './core/watcher.ts';
@@ -12,8 +13,6 @@ import { lockLedger } from './ledger/database.ts';
 import { type DownSource, type Ledger, openLedger, type RetentionLimits } from './ledger/ledger.ts';
 import { createContainerLogs } from './logs/container-log.ts';
 import { startHealthServer } from './ops/health-server.ts';
-import { createDispatcher, type Dispatcher } from './pipeline/dispatcher.ts';
-import { createLane } from './pipeline/lane.ts';
 import { Recorder, type RecorderOptions } from './pipeline/recorder.ts';
 import { SourceHealth } from './pipeline/source-health.ts';
 import { sourceNameOf, superviseWatcher } from './pipeline/supervise.ts';
@@ -26,11 +25,15 @@ const PRUNE_EVERY_MS = 600_000;
 const NETFILTER_ITSELF = 'netfilter';
 /** Docker kills ten seconds after it has asked: what is under way by then stays owed. */
 const DRAIN_MS = 7_000;
+/** Parts of the configuration that may change while cowbell runs. */
+const LIVE: readonly (keyof Config)[] = ['notifiers', 'time_zone', 'retention'];
 
 export interface AppTools {
   clock: Clock;
   logger: Logger;
   stdout: NodeJS.WritableStream;
+  /** Configurations that take the place of the one before, as they come. */
+  changes?: (signal: AbortSignal) => AsyncIterable<Config>;
 }
 
 /** Runs the daemon until `signal` aborts. Throws when it cannot begin: the ledger, the port. */
@@ -47,8 +50,6 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
     ledger.knownUsers.setHashed(config.known_users.hash_names);
     const http = createHttpClient({ userAgent: `cowbell/${VERSION}` });
     teardown.push('http', () => http.close());
-    const dispatcher = buildDispatcher(config, ledger, http, tools);
-    teardown.push('lanes', () => dispatcher.stop(DRAIN_MS), DRAIN_MS + 1_000);
     const containers = createContainerLogs({ ...config.docker, clock, logger });
     const watcherTools: WatcherTools = {
       clock,
@@ -70,8 +71,12 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       consumers: consumersOf(config),
       watchers,
       isReady: (name) => health.isReady(name),
-      onOwed: (consumers) => dispatcher.wake(consumers),
+      onOwed: (consumers) => alerts.wake(consumers),
     });
+    const notifier = { http, clock, stdout: tools.stdout };
+    const alerts: Alerts = new Alerts({ ledger, clock, logger, recorder, notifier });
+    teardown.push('lanes', () => alerts.stop(DRAIN_MS), DRAIN_MS + 1_000);
+    await alerts.configure(config);
     const health = new SourceHealth({
       host: config.host,
       clock,
@@ -85,11 +90,14 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
     teardown.push('health', () => health.stop());
     const ticker = createTicker({
       clock,
-      nextDueAt: () => recorder.nextDueAt(),
-      tick: () => recorder.tick(),
+      nextDueAt: () => earliest(recorder.nextDueAt(), alerts.nextDueAt()),
+      tick: () => {
+        recorder.tick();
+        alerts.tick();
+      },
       onError: (error) => logger.error({ err: error }, 'what is due could not be recorded; trying again'),
     });
-    const server = await startHealthServer(config.http.listen, () => readinessOf(health, dispatcher));
+    const server = await startHealthServer(config.http.listen, () => readinessOf(health, alerts));
     teardown.push('health server', () => server.close());
     logger.info(
       {
@@ -101,10 +109,16 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       },
       'cowbell is watching',
     );
-    dispatcher.wake();
+    let current = config;
     await Promise.all([
       ticker.run(signal),
-      prunePeriodically(ledger, retentionOf(config), clock, logger, signal),
+      prunePeriodically(ledger, () => retentionOf(current), clock, logger, signal),
+      followChanges(tools, signal, async (next) => {
+        tellChanges(current, next, logger);
+        current = next;
+        await alerts.configure(next);
+        ticker.poke();
+      }),
       ...watchers.map(({ watcher, graceMs }) =>
         superviseWatcher(
           {
@@ -163,25 +177,38 @@ function openState(config: Config, clock: Clock): { ledger: Ledger; release: () 
   }
 }
 
-function buildDispatcher(config: Config, ledger: Ledger, http: HttpClient, tools: AppTools): Dispatcher {
-  const lanes = config.notifiers.map((each) =>
-    createLane({
-      consumer: each.name,
-      notifier: buildNotifier(each, { http, clock: tools.clock, stdout: tools.stdout }),
-      pace: paceOf(each),
-      outbox: ledger.deliveries,
-      clock: tools.clock,
-      logger: tools.logger,
-    }),
-  );
-  return createDispatcher(lanes);
+/** Applies configurations as they come; one that cannot be applied leaves the daemon running. */
+async function followChanges(
+  { changes, logger }: AppTools,
+  signal: AbortSignal,
+  apply: (next: Config) => Promise<void>,
+): Promise<void> {
+  if (changes === undefined) return;
+  for await (const next of changes(signal)) {
+    try {
+      await apply(next);
+    } catch (error) {
+      logger.error({ err: error }, 'the changed configuration could not be applied');
+    }
+  }
 }
 
-export function consumersOf(config: Config): { name: string; wants(event: BanEvent): boolean }[] {
-  return config.notifiers.map(({ name, events }) => {
-    const wanted = new Set(events);
-    return { name, wants: (event) => wanted.has(event.type) };
-  });
+/** Says what of a changed configuration is used from now on, and what only after a restart. */
+function tellChanges(before: Config, next: Config, logger: Logger): void {
+  const keys = Object.keys({ ...before, ...next }) as (keyof Config)[];
+  const changed = keys.filter((key) => fingerprintOf(before[key]) !== fingerprintOf(next[key]));
+  const waiting = changed.filter((key) => !LIVE.includes(key));
+  const applied = changed.filter((key) => LIVE.includes(key));
+  logger.info(
+    { changed: applied },
+    changed.length === 0 ? 'the configuration is as it was' : 'the configuration changed',
+  );
+  if (waiting.length > 0) logger.warn({ changed: waiting }, 'these changes take effect with a restart');
+}
+
+function earliest(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 function keepSourceState(ledger: Ledger, event: Extract<BanEvent, { type: 'source.down' | 'source.up' }>): void {
@@ -190,10 +217,12 @@ function keepSourceState(ledger: Ledger, event: Extract<BanEvent, { type: 'sourc
   else ledger.setSourceUp(name);
 }
 
-function readinessOf(health: SourceHealth, dispatcher: Dispatcher) {
+function readinessOf(health: SourceHealth, alerts: Alerts) {
   const sources = health.states();
   try {
-    return { ready: sources.every((source) => source.up), sources, lanes: dispatcher.states() };
+    const lanes = alerts.states();
+    const isReady = sources.every((source) => source.up) && lanes.every((lane) => lane.down !== true);
+    return { ready: isReady, sources, lanes };
   } catch (error) {
     return { ready: false, sources, lanes: [], ledger: messageOf(error) };
   }
@@ -212,7 +241,7 @@ function retentionOf({ retention, known_users }: Config): RetentionLimits {
 
 async function prunePeriodically(
   ledger: Ledger,
-  limits: RetentionLimits,
+  limits: () => RetentionLimits,
   clock: Clock,
   logger: Logger,
   signal: AbortSignal,
@@ -221,7 +250,7 @@ async function prunePeriodically(
     await clock.sleep(PRUNE_EVERY_MS, signal);
     try {
       // In small steps, so that alerts are not held up.
-      while (!signal.aborted && ledger.prune(limits, clock.now()) > 0) await clock.sleep(50, signal);
+      while (!signal.aborted && ledger.prune(limits(), clock.now()) > 0) await clock.sleep(50, signal);
     } catch (error) {
       logger.error({ err: error }, 'the ledger could not be pruned');
     }

@@ -1,4 +1,5 @@
-import type { Config, NotifierConfig, WatcherConfig } from './config/schema.ts';
+import type { NotifierConfig } from './config/notifier-options.ts';
+import type { Config, WatcherConfig } from './config/schema.ts';
 import { messageOf, PermanentError } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
 import type { LanePace, Notifier, NotifierDefinition, NotifierTools } from './core/notifier.ts';
@@ -60,8 +61,8 @@ export function buildWatcher(config: WatcherConfig, tools: WatcherTools): Assemb
   };
 }
 
-export function buildNotifier(config: NotifierConfig, tools: Omit<NotifierTools, 'compose'>): Notifier {
-  return notifierDefinition(config.type).create(config as never, { ...tools, compose: composeMessage });
+export function buildNotifier(each: NotifierConfig, tools: Omit<NotifierTools, 'compose'>): Notifier {
+  return notifierDefinition(each.type).create(each as never, { ...tools, compose: composeMessage });
 }
 
 /** How a notifier is paced: as it is configured, within what the service allows. */
@@ -69,7 +70,7 @@ export function paceOf({ type, group_interval_ms }: NotifierConfig): LanePace {
   return { ...notifierDefinition(type).pace, groupIntervalMs: group_interval_ms };
 }
 
-function notifierDefinition(type: string): NotifierDefinition {
+export function notifierDefinition(type: string): NotifierDefinition {
   const definition = NOTIFIERS.find((each) => each.type === type);
   if (definition === undefined) throw new Error(`no notifier of type ${type}`);
   return definition;

@@ -17,6 +17,15 @@ if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
   };
   process.on('SIGINT', () => onSignal('SIGINT'));
   process.on('SIGTERM', () => onSignal('SIGTERM'));
+  let reload: AbortController | undefined;
+  // Only a daemon takes a hang-up for a wish; all else ends by it.
+  const listenForReload = () => {
+    process.on('SIGHUP', () => {
+      reload?.abort();
+      reload = new AbortController();
+    });
+    return new AbortController();
+  };
   // A reader that has gone, as `head` does, ends it without a word.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE' && !stop.signal.aborted) {
@@ -33,6 +42,10 @@ if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
     stdout: process.stdout,
     stderr: process.stderr,
     signal: stop.signal,
+    reload: () => {
+      reload ??= listenForReload();
+      return reload.signal;
+    },
   });
   if (exitCode !== 0) process.exitCode = exitCode;
 }

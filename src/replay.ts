@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { consumersOf, recorderSettingsOf } from './app.ts';
+import { consumersOf } from './alerts.ts';
+import { recorderSettingsOf } from './app.ts';
 import { buildNotifier, meantWatcher, paceOf, WATCHER_TYPES, watcherDefinition } from './assemble.ts';
 import type { Config, WatcherConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';

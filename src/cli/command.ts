@@ -9,6 +9,8 @@ export interface CliContext {
   stderr: NodeJS.WritableStream;
   /** Aborts when the process is asked to end. */
   signal: AbortSignal;
+  /** A signal that aborts when a person next asks for the configuration to be read again. */
+  reload(): AbortSignal;
 }
 
 /** Adds one command; it loads what it needs when it is run. */

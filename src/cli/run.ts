@@ -7,12 +7,19 @@ export const addRun: AddCommand = (program, context) => {
     .description('watch, and tell of bans until asked to stop')
     .option(...CONFIG_OPTION)
     .action(async ({ config: file }: { config?: string }) => {
-      const { loadConfig } = await import('../config/load.ts');
-      const config = loadConfig({ file, env: context.env });
+      const { findConfig, loadConfig } = await import('../config/load.ts');
+      const { configChanges } = await import('../config/changes.ts');
+      const load = () => loadConfig({ file, env: context.env });
+      const config = load();
       const { createLogger } = await import('../ops/logger.ts');
       const { runApp } = await import('../app.ts');
       const logger = await createLogger({ ...config.log, stream: context.stderr });
-      await runApp(config, { clock: systemClock, logger, stdout: context.stdout }, context.signal);
+      const changes = (signal: AbortSignal) =>
+        configChanges(
+          { file: findConfig({ file, env: context.env }), load, asked: context.reload, clock: systemClock, logger },
+          signal,
+        );
+      await runApp(config, { clock: systemClock, logger, stdout: context.stdout, changes }, context.signal);
       logger.info({}, 'cowbell has stopped');
     });
 };

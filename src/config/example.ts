@@ -18,6 +18,13 @@ const SAMPLES: Record<string, string> = {
   'mailcow_api.url': 'https://mail.example.org',
   'mailcow_api.key': `'\${MAILCOW_API_KEY}'`,
   secret: `'\${COWBELL_WEBHOOK_SECRET}'`,
+  from: `'22:00'`,
+  to: `'07:00'`,
+  every: 'day',
+  min_score: '50',
+  max_score: '25',
+  max_age_seconds: '86400',
+  time_zone: 'Europe/Berlin',
 };
 
 /** A configuration with every option: what must be given is given, the rest stands as a comment with its default. */
@@ -31,21 +38,28 @@ export function exampleConfig(): string {
     '',
     ...comment(list('notifiers'), ''),
     'notifiers:',
-    ...notifiers.flatMap((kind, index) => memberLines(kind, index === 0)),
+    ...notifiers.kinds.flatMap((kind, index) => memberLines(kind, index === 0 ? notifiers.common : [], index === 0)),
     ...comment(list('watchers'), ''),
     '# watchers:',
-    ...watchers.flatMap((kind) => memberLines(kind, false)),
+    ...watchers.kinds.flatMap((kind, index) => memberLines(kind, index === 0 ? watchers.common : [], false)),
     ...plain.flatMap((option) => optionLines(option, '', false)),
     ...sections.flatMap(sectionLines),
   ].join('\n');
 }
 
-function memberLines({ key, description, options }: SectionInfo, isActive: boolean): string[] {
+/** What all kinds have is shown at the first of them. */
+function memberLines(
+  { key, description, options }: SectionInfo,
+  common: readonly OptionInfo[],
+  isActive: boolean,
+): string[] {
   const mark = isActive ? '' : '# ';
   return [
     ...comment(description, '  '),
     `${mark}  - type: ${key}`,
     ...options.flatMap((option) => optionLines(option, '    ', isActive && option.isRequired, key)),
+    ...(common.length > 0 ? comment('These are for every type:', '    ') : []),
+    ...common.flatMap((option) => optionLines(option, '    ', false, key)),
     '',
   ];
 }
@@ -60,9 +74,14 @@ function sectionLines({ key, description, options }: SectionInfo): string[] {
 }
 
 function optionLines(option: OptionInfo, indent: string, isActive: boolean, kind = ''): string[] {
-  const value = option.defaultText ?? sampleOf(option.key, kind);
-  const line = `${indent}${option.key}: ${value}`;
-  return [...comment(option.description, indent), isActive ? line : `# ${line}`, ...(indent === '' ? [''] : [])];
+  const value = option.inner.length > 0 ? '' : ` ${option.defaultText ?? sampleOf(option.key, kind)}`;
+  const line = `${indent}${option.key}:${value}`;
+  return [
+    ...comment(option.description, indent),
+    isActive ? line : `# ${line}`,
+    ...option.inner.flatMap((inner) => optionLines(inner, `${indent}  `, isActive, option.key)),
+    ...(indent === '' ? [''] : []),
+  ];
 }
 
 function sampleOf(key: string, kind: string): string {

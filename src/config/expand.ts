@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { z } from 'zod';
 import { messageOf } from '../core/errors.ts';
 import type { Finding } from './issues.ts';
+import { isTimeZone } from './notifier-options.ts';
 import { readText } from './read-text.ts';
 import { elementOf, fieldOf, formatPath, isSecret, memberFor, shapeOf } from './walk.ts';
 
@@ -121,6 +122,7 @@ export function completeFromEnvironment(input: unknown, env: Environment, origin
   };
   result.host ??= take('MAILCOW_HOSTNAME', ['host']) ?? hostname();
   result.state ??= take('COWBELL_STATE', ['state']) ?? 'state/cowbell.db';
+  if (env.TZ !== undefined && isTimeZone(env.TZ)) result.time_zone ??= take('TZ', ['time_zone']);
   result.docker ??= {};
   if (isMapping(result.docker)) {
     const docker = { ...result.docker };

@@ -5,8 +5,9 @@ import { safeText } from '../core/text.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
 import { completeFromEnvironment, expandVariables, type Origins, readSecretFiles } from './expand.ts';
 import { explainIssues, type Finding, placeOf } from './issues.ts';
+import type { NotifierConfig } from './notifier-options.ts';
 import { readText } from './read-text.ts';
-import { type Config, ConfigSchema, type NotifierConfig, type WatcherConfig } from './schema.ts';
+import { type Config, ConfigSchema, type WatcherConfig } from './schema.ts';
 import { formatPath, valueAt } from './walk.ts';
 import { type Locate, readYaml } from './yaml.ts';
 
@@ -21,9 +22,13 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * Throws `ConfigError` with every mistake at once.
  */
 export function loadConfig({ file, env }: { file?: string | undefined; env: Environment }): Config {
-  const named = file ?? (env.COWBELL_CONFIG || undefined);
-  const path = named ?? PLACES.find(isThere);
+  const path = findConfig({ file, env });
   return path === undefined ? parseConfig('', { env }) : parseConfig(readFile(path), { env, file: path });
+}
+
+/** The file that `loadConfig` would read; undefined where the environment alone is the configuration. */
+export function findConfig({ file, env }: { file?: string | undefined; env: Environment }): string | undefined {
+  return file ?? (env.COWBELL_CONFIG || undefined) ?? PLACES.find(isThere);
 }
 
 /** One that may not be looked at is there, too: reading it says so. */

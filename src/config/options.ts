@@ -13,6 +13,8 @@ export interface OptionInfo {
   defaultText: string | undefined;
   isRequired: boolean;
   isSecret: boolean;
+  /** The options inside of it, where it is a section of its own. */
+  inner: OptionInfo[];
 }
 
 /** A part of the configuration: the whole, a section, or one kind of watcher or notifier. */
@@ -25,8 +27,9 @@ export interface SectionInfo {
 export function describeConfig(): {
   top: OptionInfo[];
   sections: SectionInfo[];
-  watchers: SectionInfo[];
-  notifiers: SectionInfo[];
+  /** The options that all of them have, then of each kind its own. */
+  watchers: { common: OptionInfo[]; kinds: SectionInfo[] };
+  notifiers: { common: OptionInfo[]; kinds: SectionInfo[] };
 } {
   const shape = shapeOf(ConfigSchema) ?? {};
   const top: OptionInfo[] = [];
@@ -40,18 +43,37 @@ export function describeConfig(): {
   return {
     top,
     sections,
-    watchers: watcherDefinitions.map(({ type, summary }) => describeMember('watchers', type, summary)),
-    notifiers: notifierDefinitions.map(({ type, summary }) => describeMember('notifiers', type, summary)),
+    watchers: describeList('watchers', watcherDefinitions),
+    notifiers: describeList('notifiers', notifierDefinitions),
   };
 }
 
-function describeMember(list: 'watchers' | 'notifiers', type: string, summary: string): SectionInfo {
+function describeList(
+  list: 'watchers' | 'notifiers',
+  definitions: readonly { type: string; summary: string; options: z.ZodObject }[],
+): { common: OptionInfo[]; kinds: SectionInfo[] } {
+  const members = definitions.map(({ type, summary, options }) => {
+    const own = new Set(Object.keys(options.shape));
+    const all = describeMember(list, type);
+    return {
+      type,
+      summary,
+      own: all.filter(({ key }) => own.has(key)),
+      common: all.filter(({ key }) => !own.has(key)),
+    };
+  });
+  return {
+    common: members[0]?.common ?? [],
+    kinds: members.map(({ type, summary, own }) => ({ key: type, description: summary, options: own })),
+  };
+}
+
+function describeMember(list: 'watchers' | 'notifiers', type: string): OptionInfo[] {
   const field = shapeOf(ConfigSchema)?.[list];
   const union = field && elementOf(field);
   const member = union && memberFor(union, { type });
   const shape = member && shapeOf(member);
-  const options = describeShape(shape ?? {}).filter(({ key }) => key !== 'type');
-  return { key: type, description: summary, options };
+  return describeShape(shape ?? {}).filter(({ key }) => key !== 'type');
 }
 
 function describeShape(shape: Record<string, z.core.$ZodType>): OptionInfo[] {
@@ -68,6 +90,7 @@ function describeOption(key: string, field: z.core.$ZodType): OptionInfo {
     defaultText: hasDefault ? textOf(field, value) : undefined,
     isRequired: !hasDefault && !(field as z.ZodType).isOptional(),
     isSecret: isSecret(field),
+    inner: describeShape(shapeOf(field) ?? {}),
   };
 }
 

@@ -24,10 +24,16 @@ export function configReference(): string {
     ]),
     '## watchers',
     '',
-    ...watchers.flatMap(member),
+    'A list; each has a `type`, the options of its type, and any of these:',
+    '',
+    ...table(watchers.common),
+    ...watchers.kinds.flatMap(member),
     '## notifiers',
     '',
-    ...notifiers.flatMap(member),
+    'A list; each has a `type`, the options of its type, and any of these:',
+    '',
+    ...table(notifiers.common),
+    ...notifiers.kinds.flatMap(member),
   ]
     .join('\n')
     .trimEnd()
@@ -35,13 +41,17 @@ export function configReference(): string {
 }
 
 function member({ key, description, options }: SectionInfo): string[] {
-  return [`### type: ${key}`, '', `${description}.`, '', ...table(options)];
+  return [`### type: ${key}`, '', `${description}.`, '', ...(options.length > 0 ? table(options) : [])];
 }
 
 function table(options: readonly OptionInfo[]): string[] {
-  const rows = options.map(({ key, description, defaultText, isRequired, isSecret }) => {
-    const value = isRequired ? 'required' : defaultText === undefined ? '' : `\`${defaultText}\``;
-    return `| \`${key}\`${isSecret ? ' 🔒' : ''} | ${value} | ${description.replaceAll('|', '\\|')} |`;
-  });
-  return ['| option | default | what it is |', '|---|---|---|', ...rows, ''];
+  return ['| option | default | what it is |', '|---|---|---|', ...options.flatMap((option) => rows(option, '')), ''];
+}
+
+/** A section has a row, and each of its options one: `filter.jails`. */
+function rows({ key, description, defaultText, isRequired, isSecret, inner }: OptionInfo, parent: string): string[] {
+  const shown = inner.length > 0 ? '' : defaultText === undefined ? '' : `\`${defaultText}\``;
+  const value = isRequired ? 'required' : shown;
+  const own = `| \`${parent}${key}\`${isSecret ? ' 🔒' : ''} | ${value} | ${description.replaceAll('|', '\\|')} |`;
+  return [own, ...inner.flatMap((option) => rows(option, `${parent}${key}.`))];
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { BAN_EVENT_TYPES, type BanEventType, DEFAULT_EVENT_TYPES } from '../core/event.ts';
 import { secretText, secretUrl } from '../core/options.ts';
 import { Secret } from '../core/secret.ts';
 import { notifierDefinitions } from '../notifiers/registry.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
+import { commonNotifierOptions, type NotifierConfig, TimeZone } from './notifier-options.ts';
 
 /** The one source of the configuration: types, checks, defaults, JSON Schema, example and documentation follow from it. */
 
@@ -46,17 +46,7 @@ function notifierSchema(definition: (typeof notifierDefinitions)[number]) {
     .strictObject({
       type: z.literal(definition.type),
       name: Name,
-      events: z
-        .array(z.enum(BAN_EVENT_TYPES as [BanEventType, ...BanEventType[]]))
-        .min(1)
-        .default([...DEFAULT_EVENT_TYPES])
-        .describe('Events that it is sent'),
-      group_interval_ms: z
-        .int()
-        .min(0)
-        .max(86_400_000)
-        .default(definition.pace.groupIntervalMs)
-        .describe('After a message, what follows within this time goes as one message at its end'),
+      ...commonNotifierOptions(definition),
       ...definition.options.shape,
     })
     .describe(definition.summary);
@@ -82,6 +72,7 @@ export const ConfigSchema = z.strictObject({
     .max(253)
     .describe('Name of this mail server in alerts. Default: MAILCOW_HOSTNAME, else the host name'),
   state: z.string().min(1).describe('The ledger, a SQLite file. Default: COWBELL_STATE, else state/cowbell.db'),
+  time_zone: TimeZone.default('UTC'),
   docker: z
     .strictObject({
       socket: z
@@ -198,14 +189,6 @@ export interface WatcherConfig extends Record<string, unknown> {
   type: string;
   name: string;
   grace_seconds: number;
-}
-
-/** What every entry of `notifiers` has; the rest of it are the options of its type. */
-export interface NotifierConfig extends Record<string, unknown> {
-  type: string;
-  name: string;
-  events: BanEventType[];
-  group_interval_ms: number;
 }
 
 /** A configuration that has been checked and completed. */

@@ -220,8 +220,13 @@ export type BanEventType = BanEvent['type'];
 
 export const BAN_EVENT_TYPES: readonly BanEventType[] = BanEvent.options.map((option) => option.shape.type.value);
 
+/** What may be asked for: a digest is sent to whom it is made for. */
+export const ROUTED_EVENT_TYPES: readonly BanEventType[] = BAN_EVENT_TYPES.filter((type) => type !== 'digest');
+
 /** Consumers get these unless they ask for others: an extension is rarely worth a message. */
-export const DEFAULT_EVENT_TYPES: readonly BanEventType[] = BAN_EVENT_TYPES.filter((type) => type !== 'ban.extended');
+export const DEFAULT_EVENT_TYPES: readonly BanEventType[] = ROUTED_EVENT_TYPES.filter(
+  (type) => type !== 'ban.extended',
+);
 
 /** The network an event is about, if it is about one. */
 export function subjectOf(event: BanEvent): string | undefined {

@@ -113,3 +113,11 @@ export function networkContains(network: Network, ip: Ip): boolean {
   const key = addressKey(ip);
   return Buffer.compare(first, key) <= 0 && Buffer.compare(key, last) <= 0;
 }
+
+/** Whether all of `inner` lies in `outer`; IPv4 lies in no IPv6. */
+export function networkWithin(inner: Network, outer: Network): boolean {
+  if (inner.includes(':') !== outer.includes(':')) return false;
+  const small = networkRange(inner);
+  const large = networkRange(outer);
+  return Buffer.compare(large.first, small.first) <= 0 && Buffer.compare(small.last, large.last) <= 0;
+}

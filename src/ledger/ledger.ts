@@ -7,6 +7,7 @@ import { Evidence } from './evidence.ts';
 import { KnownUsers } from './known-users.ts';
 import { RateLimits } from './rate-limits.ts';
 import { Rejects } from './rejects.ts';
+import { bansOverTime, type Report, reportOf } from './report.ts';
 
 /** A source that was told to be down, and is not yet told to be up. */
 export interface DownSource {
@@ -89,6 +90,16 @@ export class Ledger {
 
   setSourceUp(name: string): void {
     this.#db.run('DELETE FROM sources_down WHERE name = ?', name);
+  }
+
+  /** What happened in [from, to), in ms since the epoch. */
+  report(from: number, to: number): Report {
+    return reportOf(this.#db, from, to);
+  }
+
+  /** How many bans began in each of `parts` equal parts of [from, to). */
+  bansOverTime(from: number, to: number, parts: number): number[] {
+    return bansOverTime(this.#db, from, to, parts);
   }
 
   /**

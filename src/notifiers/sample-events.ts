@@ -137,13 +137,12 @@ export function sampleEvents(host: string, now: number): BanEvent[] {
       type: 'source.up',
       source: { name: 'redis', reason: 'no connection: ECONNREFUSED', since: toRfc3339(now - 90_000), caught_up: 12 },
     },
-    ...notifierSamples(at, now, envelope),
+    ...notifierSamples(now, envelope),
     { ...envelope('digest'), type: 'digest', digest: sampleDigest(now) },
   ];
 }
 
 function notifierSamples(
-  at: string,
   now: number,
   envelope: (id: string) => { id: string; at: string; host: string; test: boolean },
 ): BanEvent[] {

@@ -1,22 +1,53 @@
 import type { Lane, LaneState } from './lane.ts';
 
+/** Longest that an attempt under way may take when its lane is replaced. */
+const REPLACE_MS = 7_000;
+
+/** A lane that there shall be. */
+export interface LanePlan {
+  consumer: string;
+  /** Two plans of one consumer with the same version are the same lane. */
+  version: string;
+  create(): Lane;
+}
+
 /** All lanes: each on its own, so that one's trouble never delays another. */
 export interface Dispatcher {
   /** Something is owed to these consumers, or may be to all. */
   wake(consumers?: ReadonlySet<string>): void;
   states(): LaneState[];
+  /**
+   * Makes these the lanes: what is unchanged goes on, what changed or is gone ends, what is new begins. What is owed to
+   * whom stays in the outbox. Of one consumer there are never two lanes at a time.
+   */
+  update(plans: readonly LanePlan[]): Promise<void>;
   /** Ends all lanes; none takes longer than `deadlineMs`. */
   stop(deadlineMs: number): Promise<void>;
 }
 
-export function createDispatcher(lanes: readonly Lane[]): Dispatcher {
+export function createDispatcher(first: readonly Lane[] = []): Dispatcher {
+  const lanes = new Map(first.map((lane) => [lane.consumer, { version: '', lane }]));
   return {
     wake(consumers) {
-      for (const lane of lanes) if (consumers === undefined || consumers.has(lane.consumer)) lane.wake();
+      for (const { lane } of lanes.values()) {
+        if (consumers === undefined || consumers.has(lane.consumer)) lane.wake();
+      }
     },
-    states: () => lanes.map((lane) => lane.state()),
+    states: () => [...lanes.values()].map(({ lane }) => lane.state()),
+    async update(plans) {
+      const planned = new Map(plans.map((plan) => [plan.consumer, plan]));
+      const over = [...lanes].filter(([consumer, { version }]) => planned.get(consumer)?.version !== version);
+      await Promise.all(over.map(([, { lane }]) => lane.stop(REPLACE_MS)));
+      for (const [consumer] of over) lanes.delete(consumer);
+      for (const { consumer, version, create } of plans) {
+        if (lanes.has(consumer)) continue;
+        const lane = create();
+        lanes.set(consumer, { version, lane });
+        lane.wake();
+      }
+    },
     async stop(deadlineMs) {
-      await Promise.all(lanes.map((lane) => lane.stop(deadlineMs)));
+      await Promise.all([...lanes.values()].map(({ lane }) => lane.stop(deadlineMs)));
     },
   };
 }

@@ -61,11 +61,13 @@ export class Recorder {
   readonly #notedUnbans = new Set<string>();
   readonly #notedRemovals = new Set<Network>();
   readonly #firstStartedAt: number;
+  #consumers: readonly Consumer[];
   #owed = new Set<string>();
   #looks: Look[] = [];
 
   constructor(options: RecorderOptions) {
     this.#options = options;
+    this.#consumers = options.consumers;
     const { ledger, settings, clock, startedAt } = options;
     this.#episodes = new Episodes(ledger, settings, clock, (event) => this.#publish(event));
     this.#summaries = new Summaries(
@@ -107,12 +109,31 @@ export class Recorder {
     }
   }
 
+  /** Who is told from now on. */
+  setConsumers(consumers: readonly Consumer[]): void {
+    this.#consumers = consumers;
+  }
+
   /** Publishes an event that no observation gave, together with what else is to be written. */
   announce(event: BanEvent, alsoWrite?: () => void): void {
     this.#commit(() => {
       alsoWrite?.();
       this.#publish(event);
     });
+  }
+
+  /** The same, for one consumer alone, whatever its route. */
+  announceTo(consumer: string, event: BanEvent, alsoWrite?: () => void): void {
+    this.#commit(() => {
+      alsoWrite?.();
+      this.#options.ledger.deliveries.publish(event, [{ name: consumer }]);
+      this.#owed.add(consumer);
+    });
+  }
+
+  /** What every event begins with. */
+  envelope(at: number): { id: string; at: string; host: string } {
+    return this.#episodes.envelope(at);
   }
 
   /** When `tick` is next needed, in ms since the epoch. */
@@ -165,7 +186,7 @@ export class Recorder {
   }
 
   #publish(event: BanEvent): void {
-    const wanting = this.#options.consumers.filter((consumer) => consumer.wants(event));
+    const wanting = this.#consumers.filter((consumer) => consumer.wants(event));
     this.#options.ledger.deliveries.publish(
       event,
       wanting.map(({ name, isUrgent }) => ({ name, isUrgent: isUrgent?.(event) === true })),

@@ -27,6 +27,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   ioredis: 'watchers/redis-connection.ts',
   undici: 'http/',
   'p-queue': 'pipeline/',
+  'temporal-polyfill': 'pipeline/local-time.ts',
   pino: 'ops/',
   'pino-pretty': 'ops/',
   'node:sqlite': 'ledger/',

@@ -10,7 +10,8 @@ async function health(listen: string, ...args: string[]) {
   const file = join(tempDir(), 'cowbell.yaml');
   writeFileSync(file, `notifiers: [{type: console}]\nhttp: {listen: "${listen}"}\n`);
   const [stdout, stderr] = [new PassThrough().setEncoding('utf8'), new PassThrough().setEncoding('utf8')];
-  const context = { env: {}, stdin: Readable.from([]), stdout, stderr, signal: new AbortController().signal };
+  const { signal } = new AbortController();
+  const context = { env: {}, stdin: Readable.from([]), stdout, stderr, signal, reload: () => signal };
   const code = await runCli(['health', '-c', file, ...args], context);
   return { code, out: String(stdout.read() ?? ''), err: String(stderr.read() ?? '') };
 }

@@ -119,7 +119,7 @@ colour: red
       'cowbell.yaml:12:5: watchers[1]: expected a mapping, not "nonsense"',
       'cowbell.yaml:13:14: log.level: expected one of debug, info, warn, error, not "loud"',
       'cowbell.yaml:14:9: docker: expected a mapping, not "/var/run/docker.sock"',
-      expect.stringMatching(/^cowbell\.yaml:15:1: colour: is not known here; known are host, state, docker/),
+      expect.stringMatching(/^cowbell\.yaml:15:1: colour: is not known here; known are host, state, time_zone, docker/),
     ]);
   });
 

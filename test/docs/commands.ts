@@ -92,6 +92,7 @@ async function helpOf(path: readonly string[]): Promise<string> {
     stdout,
     stderr,
     signal: new AbortController().signal,
+    reload: () => new AbortController().signal,
   });
   if (code !== 0) throw new Error(`no help for ${path.join(' ')}`);
   return String(stdout.read() ?? '');

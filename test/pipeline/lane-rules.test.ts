@@ -108,7 +108,7 @@ describe('quiet hours', () => {
     owe('b');
     oweUrgently('now');
     await eventually(() => expect(messagesOf(receiver)).toEqual([['now']]));
-    expect(lane.state()).toMatchObject({ owed: 2 });
+    await eventually(() => expect(lane.state()).toMatchObject({ owed: 2 }));
     await clock.advance(15 * MINUTE);
     owe('c');
     await clock.advance(15 * MINUTE);

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createWriteStream, mkdtempSync, rmSync, type WriteStream, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BAN_EVENT_TYPES, type BanEvent } from '../../src/core/event.ts';
+import { type BanEvent, ROUTED_EVENT_TYPES } from '../../src/core/event.ts';
 import { openLedger } from '../../src/ledger/ledger.ts';
 import { composeLabels, type DockerEngine, startEngine } from './docker-engine.ts';
 import { eventually } from './eventually.ts';
@@ -61,7 +61,7 @@ export interface StackOptions {
 
 export async function startStack(options: StackOptions = {}): Promise<NetfilterStack> {
   const { chatIntervalMs = 500, program: started = FLAGS, withEngine = true, withRedis = true } = options;
-  const events = options.withExtensions ? `, events: [${BAN_EVENT_TYPES.join(', ')}]` : '';
+  const events = options.withExtensions ? `, events: [${ROUTED_EVENT_TYPES.join(', ')}]` : '';
   const folder = mkdtempSync(join(tmpdir(), 'cb-'));
   const [runningEngine, redis, slack, discord, webhook] = await Promise.all([
     withEngine ? startEngine() : undefined,

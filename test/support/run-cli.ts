@@ -22,6 +22,7 @@ export async function cowbell(
     stdout: sink('out'),
     stderr: sink('err'),
     signal: new AbortController().signal,
+    reload: () => new AbortController().signal,
   });
   return { code, ...written };
 }

@@ -1,0 +1,165 @@
+import { buildNotifier, notifierDefinition, paceOf } from './assemble.ts';
+import { fingerprintOf } from './config/fingerprint.ts';
+import type { NotifierConfig } from './config/notifier-options.ts';
+import type { Config } from './config/schema.ts';
+import type { Clock } from './core/clock.ts';
+import { toRfc3339 } from './core/clock.ts';
+import type { Logger } from './core/logger.ts';
+import type { NotifierTools } from './core/notifier.ts';
+import type { Schedule } from './core/schedule.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import { type Calendar, Digests } from './pipeline/digests.ts';
+import { createDispatcher } from './pipeline/dispatcher.ts';
+import { createLane, type Lane, type LaneRules, type LaneState } from './pipeline/lane.ts';
+import type { Trouble } from './pipeline/lane-trouble.ts';
+import type { Consumer, Recorder } from './pipeline/recorder.ts';
+import { createRoute, createUrgency } from './pipeline/route.ts';
+
+/** Loaded where a notifier has quiet hours or a digest. */
+type LocalTime = typeof import('./pipeline/local-time.ts');
+
+export interface AlertsOptions {
+  ledger: Ledger;
+  clock: Clock;
+  logger: Logger;
+  notifier: Omit<NotifierTools, 'compose'>;
+  recorder: Pick<Recorder, 'announce' | 'announceTo' | 'envelope' | 'setConsumers'>;
+}
+
+/** Who is told of what, when: the lanes, routes and digests of a configuration, which may be exchanged while they run. */
+export class Alerts {
+  readonly #options: AlertsOptions;
+  readonly #dispatcher = createDispatcher();
+  #digests: Digests | undefined;
+
+  constructor(options: AlertsOptions) {
+    this.#options = options;
+  }
+
+  /** Makes this the configuration: lanes that it does not change go on, what is owed stays owed. */
+  async configure(config: Config): Promise<void> {
+    const { ledger, clock, recorder } = this.#options;
+    const localTime = await loadLocalTime(config);
+    recorder.setConsumers(consumersOf(config));
+    this.#digests = new Digests({
+      ledger,
+      clock,
+      calendar: calendarOf(localTime),
+      schedules: schedulesOf(config),
+      envelope: (at) => recorder.envelope(at),
+      publishTo: (consumer, event, alsoWrite) => recorder.announceTo(consumer, event, alsoWrite),
+    });
+    await this.#dispatcher.update(
+      config.notifiers.map((each) => ({
+        consumer: each.name,
+        version: fingerprintOf([each, config.time_zone]),
+        create: () => this.#buildLane(each, config, localTime),
+      })),
+    );
+    this.#tellAbandoned(config);
+  }
+
+  /** There is something owed to these consumers. */
+  wake(consumers: ReadonlySet<string>): void {
+    this.#dispatcher.wake(consumers);
+  }
+
+  states(): LaneState[] {
+    return this.#dispatcher.states();
+  }
+
+  /** When `tick` is next needed, in ms since the epoch. */
+  nextDueAt(): number | undefined {
+    return this.#digests?.nextDueAt();
+  }
+
+  /** Publishes the digests that are due. */
+  tick(): void {
+    this.#digests?.tick();
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    await this.#dispatcher.stop(deadlineMs);
+  }
+
+  #buildLane(each: NotifierConfig, config: Config, localTime: LocalTime | undefined): Lane {
+    const { ledger, clock, logger, notifier } = this.#options;
+    return createLane({
+      consumer: each.name,
+      notifier: buildNotifier(each, notifier),
+      pace: paceOf(each),
+      rules: rulesOf(each, config, localTime),
+      outbox: ledger.deliveries,
+      clock,
+      logger,
+      onTrouble: (trouble) => this.#tellTrouble(each.name, trouble),
+    });
+  }
+
+  #tellTrouble(name: string, trouble: Trouble): void {
+    const { clock, ledger, recorder } = this.#options;
+    const envelope = recorder.envelope(clock.now());
+    const { reason } = trouble;
+    if (trouble.kind === 'refused') {
+      recorder.announce({ ...envelope, type: 'notifier.refused', refused: { name, reason, events: trouble.events } });
+      return;
+    }
+    const owed = ledger.deliveries.owed(name);
+    recorder.announce({
+      ...envelope,
+      type: trouble.kind === 'down' ? 'notifier.down' : 'notifier.up',
+      notifier: { name, reason, since: toRfc3339(trouble.since), owed },
+    });
+  }
+
+  /** What is owed to a notifier that is gone from the configuration waits for a person. */
+  #tellAbandoned({ notifiers }: Config): void {
+    const { ledger, logger } = this.#options;
+    const names = new Set(notifiers.map(({ name }) => name));
+    for (const { consumer, owed } of ledger.deliveries.summary()) {
+      if (owed === 0 || names.has(consumer)) continue;
+      const hint = `\`cowbell outbox drop ${consumer}\` gives them up`;
+      logger.warn({ consumer, owed }, `alerts are owed to a notifier that is not in the configuration: ${hint}`);
+    }
+  }
+}
+
+export function consumersOf(config: Config): Consumer[] {
+  return config.notifiers.map((each) => {
+    const { name, quiet_hours } = each;
+    const wants = createRoute(each);
+    return quiet_hours === undefined ? { name, wants } : { name, wants, isUrgent: createUrgency(quiet_hours.urgent) };
+  });
+}
+
+function schedulesOf(config: Config): { consumer: string; schedule: Schedule }[] {
+  return config.notifiers.flatMap(({ name, digest, time_zone: timeZone = config.time_zone }) => {
+    if (digest === undefined) return [];
+    const { every, at, on } = digest;
+    return [{ consumer: name, schedule: { at, timeZone, ...(every === 'week' && { day: on }) } }];
+  });
+}
+
+async function loadLocalTime({ notifiers }: Config): Promise<LocalTime | undefined> {
+  const isNeeded = notifiers.some(({ quiet_hours, digest }) => quiet_hours !== undefined || digest !== undefined);
+  return isNeeded ? import('./pipeline/local-time.ts') : undefined;
+}
+
+/** Without it nothing is scheduled. */
+function calendarOf(localTime: LocalTime | undefined): Calendar {
+  const never = () => Number.POSITIVE_INFINITY;
+  return localTime ?? { nextAfter: never, lastBefore: never };
+}
+
+function rulesOf(each: NotifierConfig, config: Config, localTime: LocalTime | undefined): LaneRules {
+  const { min_group_size, max_age_seconds, quiet_hours, time_zone: timeZone = config.time_zone, type } = each;
+  return {
+    minGroupSize: min_group_size,
+    maxAgeMs: max_age_seconds === undefined ? undefined : max_age_seconds * 1000,
+    mergesBacklog: notifierDefinition(type).audience === 'people',
+    quietUntil:
+      quiet_hours === undefined || localTime === undefined
+        ? undefined
+        : (now) => localTime.quietUntil({ ...quiet_hours, timeZone }, now),
+  };
+}

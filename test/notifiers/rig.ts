@@ -1,10 +1,13 @@
 import { Writable } from 'node:stream';
+import type { z } from 'zod';
+import { isSecret } from '../../src/config/walk.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { Notifier, NotifierDefinition } from '../../src/core/notifier.ts';
 import { createHttpClient } from '../../src/http/client.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { notifierDefinitions } from '../../src/notifiers/registry.ts';
-import { type Behaviour, RECEIVER_KINDS, RECEIVER_TOKEN, type Receiver, startReceiver } from '../support/receivers.ts';
+import { type Behaviour, RECEIVER_KINDS, type Receiver, startReceiver } from '../support/receivers.ts';
+import { RECEIVER_TOKEN } from '../support/service.ts';
 
 /** Every notifier, less what its options are. */
 export const definitions = notifierDefinitions as unknown as readonly NotifierDefinition[];
@@ -19,17 +22,27 @@ export const fixedClock: Clock = { now: () => NOW, sleep: (ms, signal) => system
 export const SIGNING_KEY = `whsec_${Buffer.from('kEy-0a1b2c3d4e5f60718293').toString('base64')}`;
 export const HEADER_SECRET = 'hEaDeR-77a1c0ffee';
 
-/** Options with every secret that the notifier can have, around an address. */
+/** Of any other kind: fit for a path and for a header. */
+export const PLAIN_SECRET = 'pLaIn-5eC2eT0badf00d';
+
+/** Options with every secret that the notifier can have, around an address; what else must be given is its example. */
 export function optionsWithSecrets(definition: NotifierDefinition, url: string): Record<string, unknown> {
-  const { shape } = definition.options;
-  return definition.options.parse({
-    ...('url' in shape && { url }),
-    ...('secret' in shape && { secret: SIGNING_KEY }),
-    ...('headers' in shape && { headers: { authorization: `Bearer ${HEADER_SECRET}` } }),
+  const given = Object.entries(definition.options.shape).map(([key, field]) => {
+    if (key === 'url') return [key, url];
+    if (key === 'secret') return [key, SIGNING_KEY];
+    if (key === 'headers') return [key, { authorization: `Bearer ${HEADER_SECRET}` }];
+    if (isSecret(field)) return [key, PLAIN_SECRET];
+    return [key, field.isOptional() ? undefined : examplesOf(field)[0]];
   });
+  return definition.options.parse(Object.fromEntries(given));
 }
 
-export const SECRETS = [RECEIVER_TOKEN, SIGNING_KEY, SIGNING_KEY.slice('whsec_'.length), HEADER_SECRET];
+function examplesOf(field: z.ZodType): unknown[] {
+  const examples = field.meta()?.examples;
+  return Array.isArray(examples) ? examples : [];
+}
+
+export const SECRETS = [RECEIVER_TOKEN, SIGNING_KEY, SIGNING_KEY.slice('whsec_'.length), HEADER_SECRET, PLAIN_SECRET];
 
 export interface Rig {
   definition: NotifierDefinition;

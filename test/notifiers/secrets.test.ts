@@ -8,7 +8,8 @@ import { composeMessage } from '../../src/notifiers/compose.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
 import { createLogger } from '../../src/ops/logger.ts';
 import { deliveryOf } from '../support/delivery.ts';
-import type { Behaviour, ReceivedRequest } from '../support/receivers.ts';
+import type { Behaviour } from '../support/receivers.ts';
+import type { ReceivedRequest } from '../support/service.ts';
 import { buildRig, collectOutput, fixedClock, NOW, optionsWithSecrets, SECRETS, senders } from './rig.ts';
 
 const events = sampleEvents('mail.example.org', NOW).slice(0, 1);

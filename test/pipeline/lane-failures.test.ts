@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { PermanentError, TransientError } from '../../src/core/errors.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import { eventually } from '../support/eventually.ts';
-import { RECEIVER_TOKEN } from '../support/receivers.ts';
+import { RECEIVER_TOKEN } from '../support/service.ts';
 import { createTestClock } from '../support/test-clock.ts';
 import { changedOutbox, createHeldNotifier, createLaneHarness, messagesOf, startWebhook } from './lane-harness.ts';
 

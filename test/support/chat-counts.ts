@@ -1,4 +1,5 @@
-import type { ReceivedRequest, Receiver } from './receivers.ts';
+import type { Receiver } from './receivers.ts';
+import type { ReceivedRequest } from './service.ts';
 
 /** How many bans a chat message tells of, by its title: what a person would count. */
 export function bansToldBy({ json }: ReceivedRequest): number {

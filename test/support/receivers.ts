@@ -1,12 +1,46 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { discordProblems } from './discord-rules.ts';
+import { jsonProblems, jsonReply, RECEIVER_TOKEN, type ReceivedRequest, type Reply, type Service } from './service.ts';
 import { slackProblems } from './slack-rules.ts';
 import { createWebhookRules } from './webhook-rules.ts';
 
+const slackService: Service = {
+  path: `/services/T0COWBELL/B0COWBELL/${RECEIVER_TOKEN}`,
+  problems: (request) => [...jsonProblems(request), ...slackProblems(request.json)],
+  accept: () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: 'ok' }),
+  refuse: () => ({ status: 400, body: 'invalid_payload' }),
+  limit: () => jsonReply(429, { ok: false, error: 'rate_limited' }),
+};
+
+const discordService: Service = {
+  path: `/api/webhooks/123456789012345678/${RECEIVER_TOKEN}`,
+  problems: (request) => [...jsonProblems(request), ...discordProblems(request.json)],
+  accept: ({ path }) => (path.includes('wait=true') ? jsonReply(200, { id: '1', type: 0 }) : { status: 204 }),
+  refuse: () => jsonReply(400, { message: 'Invalid Form Body', code: 50035 }),
+  limit: (seconds) => jsonReply(429, { message: 'You are being rate limited.', retry_after: seconds, global: false }),
+};
+
+function webhookService(secret?: string): Service {
+  const rules = createWebhookRules(secret);
+  return {
+    path: `/hooks/${RECEIVER_TOKEN}?key=${RECEIVER_TOKEN}`,
+    problems: ({ headers, body, json }) => rules(headers, body, json),
+    accept: () => ({ status: 204 }),
+    refuse: () => jsonReply(400, { error: 'bad request' }),
+    limit: () => jsonReply(429, { error: 'too many requests' }),
+  };
+}
+
 /** A notifier that sends by HTTP needs one of its type here, with the rules of its service. */
-export const RECEIVER_KINDS = ['slack', 'discord', 'webhook'] as const;
-export type ReceiverKind = (typeof RECEIVER_KINDS)[number];
+const SERVICES = {
+  slack: () => slackService,
+  discord: () => discordService,
+  webhook: webhookService,
+} as const satisfies Record<string, (secret?: string) => Service>;
+
+export type ReceiverKind = keyof typeof SERVICES;
+export const RECEIVER_KINDS = Object.keys(SERVICES) as ReceiverKind[];
 
 /**
  * What a receiver does with a request. `accept`: as the service does, which refuses with 400 what breaks its rules;
@@ -21,22 +55,6 @@ export type Answer =
 
 /** One answer for all, one for each request in turn (then `accept`), or a function of the request. */
 export type Behaviour = Answer | readonly Answer[] | ((request: ReceivedRequest, index: number) => Answer);
-
-export interface ReceivedRequest {
-  /** ms since the epoch. */
-  at: number;
-  method: string;
-  path: string;
-  headers: Readonly<Record<string, string>>;
-  body: string;
-  json: unknown;
-  /** `webhook-id`: the same for every attempt at one delivery. */
-  deliveryId: string;
-  /** What of it the service would not take, or would let act. */
-  problems: readonly string[];
-  /** The status it was answered with; 0 where there was no answer. */
-  status: number;
-}
 
 export interface Receiver {
   /** The secret address to configure; it stays the same across `restart`. */
@@ -66,15 +84,6 @@ export interface CloudEvent {
   data: any;
 }
 
-/** What the addresses of receivers carry that must never be shown. */
-export const RECEIVER_TOKEN = 'tOkEn-4f9c2e7d1b';
-
-const PATHS: Record<ReceiverKind, string> = {
-  slack: `/services/T0COWBELL/B0COWBELL/${RECEIVER_TOKEN}`,
-  discord: `/api/webhooks/123456789012345678/${RECEIVER_TOKEN}`,
-  webhook: `/hooks/${RECEIVER_TOKEN}?key=${RECEIVER_TOKEN}`,
-};
-
 export interface ReceiverOptions {
   kind: ReceiverKind;
   behaviour?: Behaviour;
@@ -85,13 +94,7 @@ export interface ReceiverOptions {
 /** A real HTTP server on loopback that behaves as the service does. */
 export async function startReceiver({ kind, behaviour = 'accept', secret }: ReceiverOptions): Promise<Receiver> {
   const requests: ReceivedRequest[] = [];
-  const webhookRules = createWebhookRules(secret);
-  const problemsOf = (request: ReceivedRequest): string[] => {
-    if (kind === 'webhook') return webhookRules(request.headers, request.body, request.json);
-    const isJson = request.headers['content-type']?.startsWith('application/json');
-    const problems = kind === 'slack' ? slackProblems(request.json) : discordProblems(request.json);
-    return isJson ? problems : ['content-type is not application/json', ...problems];
-  };
+  const service: Service = SERVICES[kind](secret);
   let behave = behaviour;
   let server: Server | undefined;
   let port = 0;
@@ -99,12 +102,13 @@ export async function startReceiver({ kind, behaviour = 'accept', secret }: Rece
   const handle = async (incoming: IncomingMessage, response: ServerResponse) => {
     const request = await readRequest(incoming);
     if (request === undefined) return;
-    request.problems = [...commonProblems(request, PATHS[kind]), ...problemsOf(request)];
+    request.deliveryId = service.deliveryIdOf?.(request) ?? request.deliveryId;
+    request.problems = [...commonProblems(request, service), ...service.problems(request)];
     const index = requests.push(request) - 1;
     const answer = answerTo(behave, request, index);
     if (answer === 'hang') return;
     if (answer === 'cut') return void incoming.socket.destroy();
-    const { status, headers = {}, body = '' } = replyOf(kind, answer, request);
+    const { status, headers = {}, body = '' } = replyOf(service, answer, request);
     request.status = status;
     response.writeHead(status, headers).end(body);
   };
@@ -130,7 +134,7 @@ export async function startReceiver({ kind, behaviour = 'accept', secret }: Rece
   const accepted = () => requests.filter(({ status }) => status >= 200 && status < 300);
   await start();
   return {
-    url: `http://127.0.0.1:${port}${PATHS[kind]}`,
+    url: `http://127.0.0.1:${port}${service.path}`,
     requests,
     accepted,
     problems: () => requests.flatMap(({ problems }) => problems),
@@ -179,11 +183,13 @@ function parseJson(text: string): unknown {
   }
 }
 
-function commonProblems(request: ReceivedRequest, path: string): string[] {
+function commonProblems(request: ReceivedRequest, service: Service): string[] {
   const problems: string[] = [];
-  if (request.path.split('?')[0] !== path.split('?')[0]) problems.push('no_service: another path');
+  const [path = ''] = request.path.split('?');
+  const isThere = service.takes === undefined ? path === service.path.split('?')[0] : service.takes.test(path);
+  if (!isThere) problems.push('no_service: another path');
   if (request.json === undefined) problems.push('the body is not JSON');
-  if (request.deliveryId === '') problems.push('there is no webhook-id');
+  if (request.deliveryId === '') problems.push('it does not say which delivery it is');
   if (!request.headers['user-agent']) problems.push('there is no user-agent');
   return problems;
 }
@@ -193,28 +199,9 @@ function answerTo(behaviour: Behaviour, request: ReceivedRequest, index: number)
   return Array.isArray(behaviour) ? (behaviour[index] ?? 'accept') : (behaviour as Answer);
 }
 
-type Reply = { status: number; headers?: Record<string, string>; body?: string };
-
-function replyOf(kind: ReceiverKind, answer: Exclude<Answer, 'hang' | 'cut'>, request: ReceivedRequest): Reply {
-  if (answer === 'accept') return request.problems.length > 0 ? refusal(kind) : acceptance(kind, request);
+function replyOf(service: Service, answer: Exclude<Answer, 'hang' | 'cut'>, request: ReceivedRequest): Reply {
+  if (answer === 'accept') return request.problems.length > 0 ? service.refuse(request) : service.accept(request);
   if ('status' in answer) return answer;
-  const seconds = answer.rateLimited;
-  const headers = { 'content-type': 'application/json', 'retry-after': String(Math.ceil(seconds)) };
-  const body =
-    kind === 'discord'
-      ? { message: 'You are being rate limited.', retry_after: seconds, global: false }
-      : { ok: false, error: 'rate_limited' };
-  return { status: 429, headers, body: JSON.stringify(body) };
-}
-
-function acceptance(kind: ReceiverKind, request: ReceivedRequest): Reply {
-  if (kind === 'slack') return { status: 200, headers: { 'content-type': 'text/html' }, body: 'ok' };
-  if (kind === 'webhook' || !request.path.includes('wait=true')) return { status: 204 };
-  return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ id: '1', type: 0 }) };
-}
-
-function refusal(kind: ReceiverKind): Reply {
-  if (kind === 'slack') return { status: 400, body: 'invalid_payload' };
-  const body = { message: 'Invalid Form Body', code: 50035 };
-  return { status: 400, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  const reply = service.limit(answer.rateLimited);
+  return { ...reply, headers: { 'retry-after': String(Math.ceil(answer.rateLimited)), ...reply.headers } };
 }

@@ -86,7 +86,7 @@ export class Alerts {
     const { ledger, clock, logger, notifier } = this.#options;
     return createLane({
       consumer: each.name,
-      notifier: buildNotifier(each, notifier),
+      notifier: buildNotifier(each, config.time_zone, notifier, logger),
       pace: paceOf(each),
       rules: rulesOf(each, config, localTime),
       outbox: ledger.deliveries,

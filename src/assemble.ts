@@ -5,7 +5,7 @@ import type { Logger } from './core/logger.ts';
 import type { LanePace, Notifier, NotifierDefinition, NotifierTools } from './core/notifier.ts';
 import type { ContainerSelector, Watcher, WatcherDefinition, WatcherTools } from './core/watcher.ts';
 import type { ContainerLogs } from './logs/container-log.ts';
-import { composeMessage } from './notifiers/compose.ts';
+import { createComposer } from './notifiers/composer.ts';
 import { notifierDefinitions } from './notifiers/registry.ts';
 import { watcherDefinitions } from './watchers/registry.ts';
 
@@ -61,8 +61,22 @@ export function buildWatcher(config: WatcherConfig, tools: WatcherTools): Assemb
   };
 }
 
-export function buildNotifier(each: NotifierConfig, tools: Omit<NotifierTools, 'compose'>): Notifier {
-  return notifierDefinition(each.type).create(each as never, { ...tools, compose: composeMessage });
+/** A notifier that speaks in the words and the time zone it is configured for; `timeZone` is that of all. */
+export function buildNotifier(
+  each: NotifierConfig,
+  timeZone: string,
+  tools: Omit<NotifierTools, 'compose'>,
+  logger?: Logger,
+): Notifier {
+  const compose = createComposer({
+    timeZone: each.time_zone ?? timeZone,
+    templates: each.templates,
+    onTemplateError: (error) => {
+      const reason = messageOf(error).split('\n')[0];
+      logger?.warn({ consumer: each.name, reason }, 'a template failed; the alert is told in the usual words');
+    },
+  });
+  return notifierDefinition(each.type).create(each as never, { ...tools, compose });
 }
 
 /** How a notifier is paced: as it is configured, within what the service allows. */

@@ -62,7 +62,7 @@ export async function playLog(
     const lanes = config.notifiers.map((each) =>
       createLane({
         consumer: each.name,
-        notifier: buildNotifier(each, { http, clock, stdout }),
+        notifier: buildNotifier(each, config.time_zone, { http, clock, stdout }),
         pace: paceOf(each),
         outbox: ledger.deliveries,
         clock,

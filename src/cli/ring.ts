@@ -24,7 +24,7 @@ export const addRing: AddCommand = (program, context) => {
       let failed = 0;
       try {
         for (const each of chosen) {
-          const notifier = buildNotifier(each, { http, clock: systemClock, stdout: context.stdout });
+          const notifier = buildNotifier(each, config.time_zone, { http, clock: systemClock, stdout: context.stdout });
           const events = sampleEvents(config.host, systemClock.now()).slice(0, 1);
           const startedAt = systemClock.now();
           try {

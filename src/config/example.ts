@@ -25,6 +25,7 @@ const SAMPLES: Record<string, string> = {
   max_score: '25',
   max_age_seconds: '86400',
   time_zone: 'Europe/Berlin',
+  templates: `{ban.started: {title: 'Banned {{ ban.network }}', body: '{{ ban.attempts }} failures'}}`,
 };
 
 /** A configuration with every option: what must be given is given, the rest stands as a comment with its default. */
@@ -74,7 +75,7 @@ function sectionLines({ key, description, options }: SectionInfo): string[] {
 }
 
 function optionLines(option: OptionInfo, indent: string, isActive: boolean, kind = ''): string[] {
-  const value = option.inner.length > 0 ? '' : ` ${option.defaultText ?? sampleOf(option.key, kind)}`;
+  const value = option.inner.length > 0 ? '' : ` ${option.defaultText ?? sampleOf(option, kind)}`;
   const line = `${indent}${option.key}:${value}`;
   return [
     ...comment(option.description, indent),
@@ -84,9 +85,12 @@ function optionLines(option: OptionInfo, indent: string, isActive: boolean, kind
   ];
 }
 
-function sampleOf(key: string, kind: string): string {
+/** As YAML: what this file has for it, else a variable for a secret, else the example of the option itself. */
+function sampleOf({ key, isSecret, example }: OptionInfo, kind: string): string {
   const sample = SAMPLES[`${kind}.${key}`] ?? SAMPLES[key];
-  return key === 'url' && sample === undefined ? `'\${COWBELL_${kind.toUpperCase()}_URL}'` : (sample ?? '');
+  if (sample !== undefined) return sample;
+  if (isSecret) return `'\${COWBELL_${kind.toUpperCase()}_${key.toUpperCase()}}'`;
+  return typeof example === 'string' ? `'${example.replaceAll("'", "''")}'` : (JSON.stringify(example) ?? '');
 }
 
 /** Explanations have two marks: taking one away turns options on, and leaves these as they are. */

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import type { z } from 'zod';
 import { ConfigError, type ConfigIssue, messageOf } from '../core/errors.ts';
 import { safeText } from '../core/text.ts';
+import { templateMistakes } from '../notifiers/message-templates.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
 import { completeFromEnvironment, expandVariables, type Origins, readSecretFiles } from './expand.ts';
 import { explainIssues, type Finding, placeOf } from './issues.ts';
@@ -70,6 +71,7 @@ export function parseConfig(text: string, { env, file }: { env: Environment; fil
   const named = nameAll(filled, findings);
   findUnreadable(filled, findings);
   findContainerless(filled, findings);
+  if (parsed.success) findTemplateMistakes(parsed.data.notifiers, findings);
   if (findings.length > 0 || !parsed.success) {
     throw new ConfigError(findings.map((each) => toIssue(each, file, { locate, origins })).sort(byPlace));
   }
@@ -145,6 +147,17 @@ function findContainerless(input: unknown, findings: Finding[]): void {
     if (isNamed || container === undefined || service?.safeParse(undefined).data !== undefined) continue;
     const message = `"${definition?.type}" needs a \`service\` of compose, or a \`container\`, whose log it reads`;
     findings.push({ path: ['watchers', index, 'type'], message });
+  }
+}
+
+/** Templates that are none, or that name what no event has. */
+function findTemplateMistakes(notifiers: readonly unknown[], findings: Finding[]): void {
+  for (const [index, entry] of notifiers.entries()) {
+    const { templates } = entry as Pick<NotifierConfig, 'templates'>;
+    if (templates === undefined) continue;
+    for (const { path, message } of templateMistakes(templates)) {
+      findings.push({ path: ['notifiers', index, 'templates', ...path], message });
+    }
   }
 }
 

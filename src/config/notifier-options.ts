@@ -3,6 +3,7 @@ import { type BanEventType, DEFAULT_EVENT_TYPES, ROUTED_EVENT_TYPES } from '../c
 import { parseNetwork } from '../core/network.ts';
 import type { NotifierDefinition } from '../core/notifier.ts';
 import { WEEKDAYS } from '../core/schedule.ts';
+import { TEMPLATE_KINDS, type TemplateKind } from '../notifiers/message-templates.ts';
 
 /** What every notifier can be told: which events, when, and how many at once. */
 
@@ -87,6 +88,15 @@ const DigestOptions = z
   .optional()
   .describe('A message about the day or the week: totals, trend, worst networks, own users. In `time_zone`');
 
+const Templates = z
+  .partialRecord(
+    z.enum(TEMPLATE_KINDS as [TemplateKind, ...TemplateKind[]]),
+    z.strictObject({ title: z.string().max(20_000).optional(), body: z.string().max(20_000).optional() }),
+  )
+  .optional()
+  .describe('Words of your own, in Liquid, by kind of event or for a `group` of many: a `title`, a `body`, or both')
+  .meta({ examples: ["{ban.started: {title: 'Banned {{ ban.network }}'}}"] });
+
 /** The options that all notifiers have, with the defaults of one kind. */
 export function commonNotifierOptions({ pace }: Pick<NotifierDefinition, 'pace'>) {
   return {
@@ -116,6 +126,7 @@ export function commonNotifierOptions({ pace }: Pick<NotifierDefinition, 'pace'>
       .describe('Give up what could not be delivered for so long. Default: never'),
     quiet_hours: Quiet,
     digest: DigestOptions,
+    templates: Templates,
     time_zone: TimeZone.optional().describe('Time zone of its quiet hours, digests and messages. Default: that of all'),
   };
 }

@@ -11,6 +11,8 @@ export interface OptionInfo {
   description: string;
   /** As it is written in YAML; undefined where there is none. */
   defaultText: string | undefined;
+  /** The first of those that it gives itself. */
+  example: unknown;
   isRequired: boolean;
   isSecret: boolean;
   /** The options inside of it, where it is a section of its own. */
@@ -88,6 +90,7 @@ function describeOption(key: string, field: z.core.$ZodType): OptionInfo {
     key,
     description: [descriptionOf(field), choicesOf(field)].filter((text) => text !== '').join('. '),
     defaultText: hasDefault ? textOf(field, value) : undefined,
+    example: examplesOf(field)[0],
     isRequired: !hasDefault && !(field as z.ZodType).isOptional(),
     isSecret: isSecret(field),
     inner: describeShape(shapeOf(field) ?? {}),
@@ -96,8 +99,12 @@ function describeOption(key: string, field: z.core.$ZodType): OptionInfo {
 
 function textOf(field: z.core.$ZodType, value: unknown): string {
   if (!isSecret(field)) return JSON.stringify(value);
-  const examples = (unwrapMeta(field)?.examples ?? []) as unknown[];
-  return examples[0] === undefined ? '' : String(examples[0]);
+  const [example] = examplesOf(field);
+  return example === undefined ? '' : String(example);
+}
+
+function examplesOf(field: z.core.$ZodType): unknown[] {
+  return (unwrapMeta(field)?.examples ?? []) as unknown[];
 }
 
 function choicesOf(field: z.core.$ZodType): string {

@@ -142,6 +142,30 @@ export function sampleEvents(host: string, now: number): BanEvent[] {
   ];
 }
 
+/** Events of every kind that together have every field there is: what templates are checked with. */
+export function completeEvents(): BanEvent[] {
+  const now = Date.parse('2026-11-23T12:00:00Z');
+  const at = toRfc3339(now);
+  return sampleEvents('mail.example.org', now).flatMap((event): BanEvent[] => {
+    if (!('ban' in event)) return [event];
+    const [first] = event.ban.offenders;
+    const ban: Ban = {
+      ...event.ban,
+      permanent: true,
+      ended_at: at,
+      end_reason: 'expired',
+      rejects: 3,
+      claimed: true,
+      late: true,
+      offenders: [{ ip: first?.ip ?? '203.0.113.7', attempts: 1, country: 'NL', asn: 64_496, as_name: 'Example Net' }],
+      known_users: [{ name: 'anna@example.org', last_seen_at: at, logins: 41 }],
+      reputation: { source: 'abuseipdb', score: 0, reports: 0, checked_at: at },
+      history: { bans: 3, window_days: 7, first_seen_at: at },
+    };
+    return [{ ...event, ban } as BanEvent, event];
+  });
+}
+
 function notifierSamples(
   now: number,
   envelope: (id: string) => { id: string; at: string; host: string; test: boolean },

@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   reputation: [],
   pipeline: ['ledger'],
   // The schema is made of what the registries hold.
-  config: ['watchers/registry.ts', 'notifiers/registry.ts', 'reputation/registry.ts'],
+  config: ['watchers/registry.ts', 'notifiers/registry.ts', 'notifiers/message-templates.ts', 'reputation/registry.ts'],
 };
 
 /** Where a package, or a builtin that owns something, may be loaded; a type of it is no user. */
@@ -27,6 +27,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   ioredis: 'watchers/redis-connection.ts',
   undici: 'http/',
   'p-queue': 'pipeline/',
+  liquidjs: 'notifiers/template.ts',
   'temporal-polyfill': 'pipeline/local-time.ts',
   pino: 'ops/',
   'pino-pretty': 'ops/',

@@ -12,14 +12,9 @@ import { VERSION } from '../../src/version.ts';
 import { watcherDefinitions } from '../../src/watchers/registry.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const env = {
-  COWBELL_SLACK_URL: 'https://hooks.slack.com/services/T/B/x',
-  COWBELL_DISCORD_URL: 'https://discord.com/api/webhooks/1/x',
-  COWBELL_WEBHOOK_URL: 'https://example.org/hook',
-  COWBELL_WEBHOOK_SECRET: 's',
-  REDISPASS: 'pa55',
-  MAILCOW_API_KEY: 'k3y',
-};
+/** Whatever the example takes from the environment. */
+const names = [...exampleConfig().matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => name);
+const env = Object.fromEntries(names.map((name) => [name, name.endsWith('URL') ? 'https://example.org/hook' : 's']));
 
 describe('what is made from the schema', () => {
   it.each(Object.entries(generatedFiles()))('%s is up to date: else run `npm run generate`', (path, content) => {

@@ -17,7 +17,7 @@ export const addOutbox: AddCommand = (program, context) => {
     .action((options: Options) => list(context, options));
   outbox
     .command('retry')
-    .description('owe again what was refused; a daemon that runs sends it with its next alert')
+    .description('let a parked notifier go on, and owe again what was refused')
     .argument('[notifier]', 'of this notifier alone')
     .option(...CONFIG_OPTION)
     .action(async (notifier: string | undefined, options: Options) => {
@@ -43,7 +43,8 @@ async function list(context: CliContext, { config }: Options): Promise<void> {
   const { ledger } = await openConfiguredLedger(context, config);
   try {
     const rows = ledger.deliveries.summary();
-    if (rows.length === 0) {
+    const parked = ledger.deliveries.parkedLanes();
+    if (rows.length === 0 && parked.length === 0) {
       context.stdout.write('nothing is owed\n');
       return;
     }
@@ -57,8 +58,12 @@ async function list(context: CliContext, { config }: Options): Promise<void> {
     );
     const open = [...ledger.deliveries.list('claimed', LISTED), ...ledger.deliveries.list('parked', LISTED)];
     const failed = open.filter(({ error }) => error !== undefined);
-    if (failed.length === 0) return;
+    if (failed.length === 0 && parked.length === 0) return;
     context.stdout.write('\n');
+    for (const { consumer, since, reason } of parked) {
+      const hint = `\`cowbell outbox retry ${consumer}\` lets it go on`;
+      context.stdout.write(`${consumer}: parked for ${age(since)}: ${reason}; ${hint}\n`);
+    }
     for (const each of failed) {
       const state = each.state === 'parked' ? 'refused' : `${plural(each.attempts, 'attempt')} so far`;
       context.stdout.write(`${each.consumer}: ${plural(each.events, 'alert')}, ${state}: ${each.error}\n`);

@@ -18,8 +18,8 @@ const ITEM_SECTIONS = 2;
 /** Below the 4,000 that https://docs.slack.dev/reference/methods/chat.postMessage recommends. */
 const TITLE_TEXT = 1_000;
 const FALLBACK_TEXT = 300;
-/** Longest message without blocks. */
-const PLAIN_TEXT = 3_000;
+/** Longest message without blocks: each character of it may become five. */
+const PLAIN_TEXT = 800;
 
 const Options = z.object({
   url: secretUrl()
@@ -55,7 +55,8 @@ export const slackNotifier: NotifierDefinition<typeof Options> = {
 
 /** A message as text alone, within the length that Slack recommends. */
 function renderPlainly(message: Message) {
-  return { text: escapeText(asCode(plainMessage(message, PLAIN_TEXT))), mrkdwn: false, link_names: false };
+  const text = escapeText(plainMessage(message, PLAIN_TEXT));
+  return { text, mrkdwn: false, link_names: false, unfurl_links: false, unfurl_media: false };
 }
 
 /** A message as the body of an incoming webhook. */

@@ -21,6 +21,8 @@ export interface NetfilterStack {
   webhook: Receiver;
   /** Path of the ledger. */
   state: string;
+  /** Path of the configuration, as `startCowbell` writes it. */
+  config: string;
   /** Makes the netfilter container print a line; resolves when it is handed over. */
   print(...lines: string[]): Promise<void>;
   startNetfilter(): Promise<void>;
@@ -129,6 +131,7 @@ ${settings}`,
     discord,
     webhook,
     state,
+    config,
     print: (...lines) => printNetfilter(...lines),
     async startNetfilter() {
       printNetfilter = await startService(NETFILTER);

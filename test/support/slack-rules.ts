@@ -25,7 +25,11 @@ export function slackProblems(body: unknown): string[] {
   if (!isObject(body)) return ['the body is not an object'];
   const problems = unknownKeys(body, MESSAGE_KEYS, 'message');
   if (typeof body.text !== 'string' || body.text === '') problems.push('no_text: there is no fallback text');
-  else problems.push(...lengthOf(body.text, 4_000, 'text'), ...mrkdwnProblems(body.text));
+  else {
+    const isMarkup = body.mrkdwn !== false;
+    problems.push(...lengthOf(body.text, 4_000, 'text'));
+    problems.push(...(isMarkup ? mrkdwnProblems(body.text) : escapeProblems(body.text)));
+  }
   if (body.unfurl_links !== false || body.unfurl_media !== false) problems.push('links would be unfurled');
   if (body.link_names === true || body.parse === 'full') problems.push('names would be linked');
   const attachments = listOf(body.attachments);

@@ -1,42 +1,61 @@
 import { systemClock } from '../core/clock.ts';
-import { messageOf } from '../core/errors.ts';
-import { type AddCommand, CONFIG_OPTION, CommandFailure } from './command.ts';
+import { messageOf, TransientError } from '../core/errors.ts';
+import type { BanEvent } from '../core/event.ts';
+import type { HttpClient, HttpRequest } from '../core/http.ts';
+import type { Notifier } from '../core/notifier.ts';
+import { formatCount, plural } from '../core/text.ts';
+import { type AddCommand, type CliContext, CONFIG_OPTION, CommandFailure } from './command.ts';
+
+/** How often one sample is tried where a service asks for patience. */
+const TRIES = 3;
+/** Longest pause that a person at a terminal is asked for. */
+const LONGEST_PAUSE_MS = 30_000;
+
+interface Options {
+  config?: string;
+  only?: string;
+  render?: string;
+}
 
 export const addRing: AddCommand = (program, context) => {
   program
     .command('ring')
-    .description('send a test alert through the notifiers, or through one of them')
+    .description('send a sample of every kind of event through the notifiers, or through one of them')
     .argument('[name]', 'name of a notifier')
     .option(...CONFIG_OPTION)
-    .action(async (name: string | undefined, { config: file }: { config?: string }) => {
+    .option('--only <kind>', 'one kind of event alone, such as ban.started')
+    .option('--render <name>', 'print what this notifier would send, and send nothing')
+    .action(async (name: string | undefined, options: Options) => {
       const { loadConfig } = await import('../config/load.ts');
-      const { buildNotifier } = await import('../assemble.ts');
+      const { buildNotifier, paceOf } = await import('../assemble.ts');
       const { createHttpClient } = await import('../http/client.ts');
       const { sampleEvents } = await import('../notifiers/sample-events.ts');
       const { VERSION } = await import('../version.ts');
-      const config = loadConfig({ file, env: context.env });
-      const chosen = config.notifiers.filter((each) => name === undefined || each.name === name);
+      const config = loadConfig({ file: options.config, env: context.env });
+      const wanted = options.render ?? name;
+      const chosen = config.notifiers.filter((each) => wanted === undefined || each.name === wanted);
       if (chosen.length === 0) {
         const known = config.notifiers.map((each) => each.name).join(', ');
-        throw new CommandFailure(`there is no notifier named "${name}"; there are ${known}`);
+        throw new CommandFailure(`there is no notifier named "${wanted}"; there are ${known}`);
+      }
+      const samples = chooseSamples(sampleEvents(config.host, systemClock.now()), options.only);
+      const tools = { clock: systemClock, stdout: context.stdout };
+      if (options.render !== undefined) {
+        for (const each of chosen) {
+          for (const event of samples) {
+            context.stdout.write(`# ${event.type}\n`);
+            const http = createPrinter(context);
+            await notify(buildNotifier(each, config.time_zone, { ...tools, http }), event, context).catch(() => {});
+          }
+        }
+        return;
       }
       const http = createHttpClient({ userAgent: `cowbell/${VERSION}` });
       let failed = 0;
       try {
         for (const each of chosen) {
-          const notifier = buildNotifier(each, config.time_zone, { http, clock: systemClock, stdout: context.stdout });
-          const events = sampleEvents(config.host, systemClock.now()).slice(0, 1);
-          const startedAt = systemClock.now();
-          try {
-            await notifier.notify(
-              { id: `ring-${startedAt}-${each.name}`, size: events.length, events },
-              context.signal,
-            );
-            context.stdout.write(`${each.name}: accepted after ${systemClock.now() - startedAt} ms\n`);
-          } catch (error) {
-            failed++;
-            context.stdout.write(`${each.name}: failed: ${messageOf(error)}\n`);
-          }
+          const notifier = buildNotifier(each, config.time_zone, { ...tools, http });
+          failed += await ringOne(each.name, notifier, samples, paceOf(each).minIntervalMs, context);
         }
       } finally {
         await http.close();
@@ -44,3 +63,70 @@ export const addRing: AddCommand = (program, context) => {
       if (failed > 0) throw new CommandFailure(`${failed} of ${chosen.length} could not be reached`);
     });
 };
+
+function chooseSamples(samples: readonly BanEvent[], only: string | undefined): BanEvent[] {
+  const chosen = samples.filter(({ type }) => only === undefined || type === only);
+  if (chosen.length > 0) return chosen;
+  const known = [...new Set(samples.map(({ type }) => type))].join(', ');
+  throw new CommandFailure(`there is no kind of event named "${only}"; there are ${known}`);
+}
+
+/** Sends the samples one by one, no faster than the service allows; returns 1 if it took not all of them. */
+async function ringOne(
+  name: string,
+  notifier: Notifier,
+  samples: readonly BanEvent[],
+  pauseMs: number,
+  context: CliContext,
+): Promise<0 | 1> {
+  const startedAt = systemClock.now();
+  let slowestMs = 0;
+  for (const [index, event] of samples.entries()) {
+    if (index > 0) await systemClock.sleep(pauseMs, context.signal);
+    const sentAt = systemClock.now();
+    try {
+      await notify(notifier, event, context);
+    } catch (error) {
+      context.stdout.write(`${name}: failed at ${event.type}: ${messageOf(error)}\n`);
+      return 1;
+    }
+    slowestMs = Math.max(slowestMs, systemClock.now() - sentAt);
+  }
+  const seconds = ((systemClock.now() - startedAt) / 1000).toFixed(1);
+  const count = plural(samples.length, 'sample');
+  context.stdout.write(`${name}: ${count} accepted in ${seconds} s, the slowest after ${formatCount(slowestMs)} ms\n`);
+  return 0;
+}
+
+async function notify(notifier: Notifier, event: BanEvent, { signal }: CliContext): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await notifier.notify({ id: `ring-${event.id}`, size: 1, events: [event] }, signal);
+    } catch (error) {
+      const pauseMs = error instanceof TransientError ? error.retryAfterMs : undefined;
+      if (pauseMs === undefined || pauseMs > LONGEST_PAUSE_MS || attempt === TRIES || signal.aborted) throw error;
+      await systemClock.sleep(pauseMs, signal);
+    }
+  }
+}
+
+/** In place of the network: prints what would be sent, without what is secret. */
+function createPrinter({ stdout }: CliContext): HttpClient {
+  return {
+    async send(request) {
+      const type = request.headers?.['content-type'] ?? 'application/octet-stream';
+      const { origin } = new URL(request.url.reveal());
+      stdout.write(`${request.method ?? 'POST'} ${origin}/… (${type})\n${bodyOf(request)}\n\n`);
+      return { status: 200, headers: {}, body: 'ok' };
+    },
+  };
+}
+
+function bodyOf({ body = '' }: HttpRequest): string {
+  if (typeof body !== 'string') return `${formatCount(body.length)} bytes`;
+  try {
+    return JSON.stringify(JSON.parse(body), undefined, 2);
+  } catch {
+    return body;
+  }
+}

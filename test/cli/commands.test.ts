@@ -2,11 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { BAN_EVENT_TYPES } from '../../src/core/event.ts';
 import { openLedger } from '../../src/ledger/ledger.ts';
+import { sampleEvents } from '../../src/notifiers/sample-events.ts';
 import { startReceiver } from '../support/receivers.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { cowbell } from '../support/run-cli.ts';
 import { sampleEvent } from '../support/sample-bans.ts';
+import { RECEIVER_TOKEN } from '../support/service.ts';
+import { slackProblems } from '../support/slack-rules.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -205,22 +209,51 @@ describe('bans and outbox', () => {
 });
 
 describe('ring and check', () => {
-  it('ring reaches each notifier, and tells which one it could not reach', async () => {
+  it('ring sends every kind of event through each notifier, and tells which one it could not reach', async () => {
     const [good, bad] = await Promise.all([
-      startReceiver({ kind: 'slack' }),
+      startReceiver({ kind: 'webhook' }),
       startReceiver({ kind: 'discord', behaviour: { status: 404 } }),
     ]);
     onTestFinished(async () => void (await Promise.all([good.stop(), bad.stop()])));
-    const file = configIn(tempDir(), `[{type: slack, url: '${good.url}'}, {type: discord, url: '${bad.url}'}]`);
+    const file = configIn(tempDir(), `[{type: webhook, url: '${good.url}'}, {type: discord, url: '${bad.url}'}]`);
     const all = await cowbell(['ring', '-c', file]);
     expect([all.code, all.out]).toEqual([
       1,
-      expect.stringMatching(/slack: accepted after \d+ ms\ndiscord: failed: HTTP 404/),
+      expect.stringMatching(
+        /^webhook: \d+ samples accepted in [\d.]+ s, the slowest after \d+ ms\ndiscord: failed at ban\.started: HTTP 404/,
+      ),
     ]);
-    expect(JSON.stringify(good.requests[0]?.json)).toContain('Test');
-    expect((await cowbell(['ring', 'slack', '-c', file])).code).toBe(0);
-    expect((await cowbell(['ring', 'teams', '-c', file])).err).toContain('there are slack, discord');
+    expect(new Set(good.events().map(({ type }) => type.replace('cowbell.', '')))).toEqual(new Set(BAN_EVENT_TYPES));
+    expect(good.events().every(({ data }) => data.test)).toBe(true);
     expect(all.out + all.err).not.toContain(new URL(bad.url).pathname.split('/').at(-1));
+    const one = await cowbell(['ring', 'webhook', '--only', 'source.down', '-c', file]);
+    expect([one.code, good.events().at(-1)?.type]).toEqual([0, 'cowbell.source.down']);
+    expect((await cowbell(['ring', 'teams', '-c', file])).err).toContain('there are webhook, discord');
+    expect((await cowbell(['ring', '--only', 'ban', '-c', file])).err).toContain('there are ban.started');
+  });
+
+  it('ring waits where a service asks for patience', async () => {
+    const receiver = await startReceiver({
+      kind: 'webhook',
+      behaviour: [{ status: 429, headers: { 'retry-after': '0.1' } }],
+    });
+    onTestFinished(() => receiver.stop());
+    const file = configIn(tempDir(), `[{type: webhook, url: '${receiver.url}'}]`);
+    expect(await cowbell(['ring', '--only', 'source.down', '-c', file])).toMatchObject({ code: 0, err: '' });
+    expect(receiver.requests.map(({ status }) => status)).toEqual([429, 204]);
+  });
+
+  it('ring prints what a notifier would send, and sends nothing', async () => {
+    const receiver = await startReceiver({ kind: 'slack' });
+    onTestFinished(() => receiver.stop());
+    const file = configIn(tempDir(), `[{type: slack, url: '${receiver.url}'}]`);
+    const { code, out } = await cowbell(['ring', '--render', 'slack', '-c', file]);
+    expect([code, receiver.requests]).toEqual([0, []]);
+    expect(out).toMatch(/^# ban\.started\nPOST http:\/\/127\.0\.0\.1:\d+\/… \(application\/json; charset=utf-8\)\n\{/);
+    expect(out.match(/^# /gm)).toHaveLength(sampleEvents('h', 0).length);
+    expect(out).not.toContain(RECEIVER_TOKEN);
+    const first = out.split('\n\n# ')[0]?.split('\n').slice(2).join('\n') ?? '';
+    expect(slackProblems(JSON.parse(first))).toEqual([]);
   });
 
   it('check tells what it found, and what to do about what it did not', async () => {

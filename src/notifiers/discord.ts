@@ -59,8 +59,9 @@ export const discordNotifier: NotifierDefinition<typeof Options> = {
 
 /** A message as text alone. */
 function renderPlainly(message: Message): RESTPostAPIWebhookWithTokenJSONBody {
-  // Each character may need a backslash.
-  return { allowed_mentions: { parse: [] }, content: escapeMarkdown(plainMessage(message, CONTENT / 2)) };
+  // Each character may need a backslash; a number or a dash in front would make a list of the line.
+  const content = escapeMarkdown(plainMessage(message, CONTENT / 2 - 100)).replace(/^(\d*)([.-])(?=\s)/gm, '$1\\$2');
+  return { allowed_mentions: { parse: [] }, content };
 }
 
 /** With `wait` an answer comes after the message was stored, and says so if it was not. */

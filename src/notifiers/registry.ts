@@ -2,6 +2,7 @@ import type { NotifierDefinition } from '../core/notifier.ts';
 import { consoleNotifier } from './console.ts';
 import { discordNotifier } from './discord.ts';
 import { slackNotifier } from './slack.ts';
+import { telegramNotifier } from './telegram.ts';
 import { webhookNotifier } from './webhook.ts';
 
 /** Every kind of notifier: config, JSON Schema, example and contract tests follow from this list. */
@@ -9,5 +10,6 @@ export const notifierDefinitions = [
   slackNotifier,
   discordNotifier,
   webhookNotifier,
+  telegramNotifier,
   consoleNotifier,
 ] as const satisfies readonly Pick<NotifierDefinition, 'type' | 'summary' | 'options' | 'pace'>[];

@@ -4,8 +4,10 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/core/errors.ts';
+import { notifierDefinitions } from '../../src/notifiers/registry.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
+const types = notifierDefinitions.map(({ type }) => type).join(', ');
 const SLACK = 'notifiers: [{type: slack, url: "https://hooks.slack.com/services/T/B/tOkEn"}]\n';
 
 function mistakes(text: string, env: Record<string, string> = {}): string[] {
@@ -112,14 +114,16 @@ docker: /var/run/docker.sock
 colour: red
 `),
     ).toEqual([
-      'cowbell.yaml:2:11: notifiers[0].type: expected one of slack, discord, webhook, console, not "slak"; did you mean "slack"?',
+      `cowbell.yaml:2:11: notifiers[0].type: expected one of ${types}, not "slak"; did you mean "slack"?`,
       'cowbell.yaml:6:5: notifiers[1].methd: is not known here; did you mean "method"?',
       'cowbell.yaml:7:5: notifiers[2].url: is missing: expected a string',
       'cowbell.yaml:11:23: watchers[0].poll_interval_ms: expected a number, not "fast"',
       'cowbell.yaml:12:5: watchers[1]: expected a mapping, not "nonsense"',
       'cowbell.yaml:13:14: log.level: expected one of debug, info, warn, error, not "loud"',
       'cowbell.yaml:14:9: docker: expected a mapping, not "/var/run/docker.sock"',
-      expect.stringMatching(/^cowbell\.yaml:15:1: colour: is not known here; known are host, state, time_zone, docker/),
+      expect.stringMatching(
+        /^cowbell\.yaml:15:1: colour: is not known here; known are host, state, time_zone, locale, docker/,
+      ),
     ]);
   });
 

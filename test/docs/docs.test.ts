@@ -43,7 +43,10 @@ describe.each(PAGES)('%s', (page) => {
   });
 
   it('shows configurations that are accepted', () => {
-    const env = { COWBELL_SLACK_URL: 'https://hooks.slack.com/services/T0/B0/x' };
+    const names = [...text.matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => name);
+    const env = Object.fromEntries(
+      names.map((name) => [name, name.endsWith('URL') ? 'https://example.org/hook' : 's']),
+    );
     const examples = [...text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, yaml = '']) => yaml);
     for (const example of examples) {
       const complete = example.replace(/url_file: .*/g, 'url: https://discord.com/api/webhooks/123456789012345678/x');

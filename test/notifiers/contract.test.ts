@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PermanentError, TransientError } from '../../src/core/errors.ts';
 import { BAN_EVENT_TYPES } from '../../src/core/event.ts';
+import { plainLine } from '../../src/core/message.ts';
 import { createHttpClient } from '../../src/http/client.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
@@ -124,6 +125,32 @@ describe.each(senders.map((definition) => [definition.type, definition] as const
     });
   },
 );
+
+test.each(senders.filter(({ audience }) => audience === 'people').map((each) => [each.type, each] as const))(
+  '%s says it plainly where its message was refused: short, with the title, and nothing in it acts',
+  async (_type, definition) => {
+    const rig = await buildRig(definition);
+    const batches = [...samples.map((event) => [event]), samples, stormOf(2_500)];
+    for (const batch of [...batches, ...HOSTILE_TEXTS.map(eventsWith)]) {
+      const before = rig.receiver.requests.length;
+      await rig.notifier.notifyPlainly?.(deliveryOf('plain', batch), never).catch(() => {});
+      const request = rig.receiver.requests[before];
+      const label = JSON.stringify(batch[0]).slice(0, 200);
+      expect.soft(request?.problems, label).toEqual([]);
+      expect.soft(request?.deliveryId).toBe('plain');
+      expect.soft(request?.body.length, label).toBeLessThan(12_000);
+      if (!batches.includes(batch)) continue;
+      expect.soft(textsIn(request?.json).join('\n'), label).toContain(plainLine(composeMessage(batch).title));
+    }
+    await rig.close();
+  },
+);
+
+/** Every text in a body, without the backslashes and entities that it is escaped with. */
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value.replace(/\\(?=\W)/g, '').replaceAll('&amp;', '&')];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
+}
 
 describe.each(senders.map((definition) => [definition.type, definition] as const))(
   '%s refused',

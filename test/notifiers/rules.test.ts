@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { discordProblems, markdownProblems } from '../support/discord-rules.ts';
+import { linkProblems } from '../support/html-rules.ts';
 import { controlProblems, mrkdwnProblems, slackProblems } from '../support/slack-rules.ts';
+import { telegramProblems } from '../support/telegram-rules.ts';
 
 /** The receivers' own rules: a check that finds nothing would make every test pass. */
 
@@ -93,6 +95,52 @@ describe('Discord', () => {
   ])('%s is refused', (_what, body) => expect(discordProblems(body)).not.toEqual([]));
 
   test('the least is taken', () => expect(discordProblems(discordBody)).toEqual([]));
+});
+
+describe('Telegram', () => {
+  const body = {
+    chat_id: '1',
+    parse_mode: 'HTML',
+    disable_notification: false,
+    link_preview_options: { is_disabled: true },
+  };
+  test.each([
+    'a < b',
+    'a & b',
+    '&nbsp;',
+    '<b>open',
+    '<b>a</i></b>',
+    '<b><code>x</code></b>',
+    '<code><b>x</b></code>',
+    '<a href="https://evil.example">x</a>',
+    'https://evil.example',
+    'evil.example',
+    '@everyone',
+    'say /start',
+    '#tag',
+    '<b>x</b>'.repeat(101),
+    'x'.repeat(4_097),
+    '\u202e',
+    ' ',
+  ])('%j is refused, or acts', (text) => expect(telegramProblems({ ...body, text })).not.toEqual([]));
+
+  test.each(['plain words', '<b>3 bans</b> of <code>@a https://b.example &lt;</code>', '<pre>/start</pre>'])(
+    '%j does not',
+    (text) => expect(telegramProblems({ ...body, text })).toEqual([]),
+  );
+
+  test('text without markup is one block', () => {
+    const { parse_mode, ...plain } = body;
+    expect(parse_mode).toBe('HTML');
+    expect(telegramProblems({ ...plain, text: '<b>', entities: [{ type: 'pre', offset: 0, length: 3 }] })).toEqual([]);
+    expect(telegramProblems({ ...plain, text: 'evil.example' })).not.toEqual([]);
+  });
+});
+
+test('links are found', () => {
+  for (const text of ['https://x', 'evil.example', 'mailto:a', '@a', '+4930123456'])
+    expect(linkProblems(text)).not.toEqual([]);
+  expect(linkProblems('3 bans within 1.5 s of 203.0.113.7')).toEqual([]);
 });
 
 test('control characters are found', () => {

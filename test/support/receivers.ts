@@ -1,8 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { discordProblems } from './discord-rules.ts';
-import { jsonProblems, jsonReply, RECEIVER_TOKEN, type ReceivedRequest, type Reply, type Service } from './service.ts';
+import {
+  jsonProblems,
+  jsonReply,
+  RECEIVER_TOKEN,
+  type ReceivedRequest,
+  type Reply,
+  type Service,
+  waitHeader,
+} from './service.ts';
 import { slackProblems } from './slack-rules.ts';
+import { telegramService } from './telegram-rules.ts';
 import { createWebhookRules } from './webhook-rules.ts';
 
 const slackService: Service = {
@@ -10,7 +19,7 @@ const slackService: Service = {
   problems: (request) => [...jsonProblems(request), ...slackProblems(request.json)],
   accept: () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: 'ok' }),
   refuse: () => ({ status: 400, body: 'invalid_payload' }),
-  limit: () => jsonReply(429, { ok: false, error: 'rate_limited' }),
+  limit: (seconds) => jsonReply(429, { ok: false, error: 'rate_limited' }, waitHeader(seconds)),
 };
 
 const discordService: Service = {
@@ -18,7 +27,12 @@ const discordService: Service = {
   problems: (request) => [...jsonProblems(request), ...discordProblems(request.json)],
   accept: ({ path }) => (path.includes('wait=true') ? jsonReply(200, { id: '1', type: 0 }) : { status: 204 }),
   refuse: () => jsonReply(400, { message: 'Invalid Form Body', code: 50035 }),
-  limit: (seconds) => jsonReply(429, { message: 'You are being rate limited.', retry_after: seconds, global: false }),
+  limit: (seconds) =>
+    jsonReply(
+      429,
+      { message: 'You are being rate limited.', retry_after: seconds, global: false },
+      waitHeader(seconds),
+    ),
 };
 
 function webhookService(secret?: string): Service {
@@ -28,7 +42,7 @@ function webhookService(secret?: string): Service {
     problems: ({ headers, body, json }) => rules(headers, body, json),
     accept: () => ({ status: 204 }),
     refuse: () => jsonReply(400, { error: 'bad request' }),
-    limit: () => jsonReply(429, { error: 'too many requests' }),
+    limit: (seconds) => jsonReply(429, { error: 'too many requests' }, waitHeader(seconds)),
   };
 }
 
@@ -37,6 +51,7 @@ const SERVICES = {
   slack: () => slackService,
   discord: () => discordService,
   webhook: webhookService,
+  telegram: () => telegramService,
 } as const satisfies Record<string, (secret?: string) => Service>;
 
 export type ReceiverKind = keyof typeof SERVICES;
@@ -202,6 +217,5 @@ function answerTo(behaviour: Behaviour, request: ReceivedRequest, index: number)
 function replyOf(service: Service, answer: Exclude<Answer, 'hang' | 'cut'>, request: ReceivedRequest): Reply {
   if (answer === 'accept') return request.problems.length > 0 ? service.refuse(request) : service.accept(request);
   if ('status' in answer) return answer;
-  const reply = service.limit(answer.rateLimited);
-  return { ...reply, headers: { 'retry-after': String(Math.ceil(answer.rateLimited)), ...reply.headers } };
+  return service.limit(answer.rateLimited);
 }

@@ -1,7 +1,11 @@
 /** What the addresses and headers that receivers are sent carry, and nobody may ever see. */
 export const RECEIVER_TOKEN = 'tOkEn-4f9c2e7d1b';
 
-export type Reply = { status: number; headers?: Record<string, string>; body?: string };
+export interface Reply {
+  status: number;
+  headers?: Record<string, string>;
+  body?: string;
+}
 
 /** How one service behaves. */
 export interface Service {
@@ -15,7 +19,7 @@ export interface Service {
   problems(request: ReceivedRequest): string[];
   accept(request: ReceivedRequest): Reply;
   refuse(request: ReceivedRequest): Reply;
-  /** Its own answer to too many messages; `retry-after` is set besides, unless it sets one. */
+  /** Its own answer to too many messages, with the wait where it says so. */
   limit(seconds: number): Reply;
 }
 
@@ -39,6 +43,11 @@ export function jsonProblems({ headers }: ReceivedRequest): string[] {
   return headers['content-type']?.startsWith('application/json') ? [] : ['content-type is not application/json'];
 }
 
-export function jsonReply(status: number, body: object): Reply {
-  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+export function jsonReply(status: number, body: object, headers: Record<string, string> = {}): Reply {
+  return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) };
+}
+
+/** `Retry-After` in whole seconds. */
+export function waitHeader(seconds: number): Record<string, string> {
+  return { 'retry-after': String(Math.ceil(seconds)) };
 }

@@ -1,6 +1,8 @@
 import type { NotifierDefinition } from '../core/notifier.ts';
 import { consoleNotifier } from './console.ts';
 import { discordNotifier } from './discord.ts';
+import { gotifyNotifier } from './gotify.ts';
+import { ntfyNotifier } from './ntfy.ts';
 import { slackNotifier } from './slack.ts';
 import { telegramNotifier } from './telegram.ts';
 import { webhookNotifier } from './webhook.ts';
@@ -11,5 +13,7 @@ export const notifierDefinitions = [
   discordNotifier,
   webhookNotifier,
   telegramNotifier,
+  ntfyNotifier,
+  gotifyNotifier,
   consoleNotifier,
 ] as const satisfies readonly Pick<NotifierDefinition, 'type' | 'summary' | 'options' | 'pace'>[];

@@ -9,6 +9,7 @@ import { Secret } from '../core/secret.ts';
 import { cutText, safeText } from '../core/text.ts';
 import { fitLine, joinUpTo } from './fit-lines.ts';
 import { escapeHtml, renderHtmlLine } from './html-text.ts';
+import { readAnswer } from './read-answer.ts';
 
 /** https://core.telegram.org/bots/api#sendmessage: characters that remain when the markup is taken out. */
 const TEXT = 4_096;
@@ -104,7 +105,7 @@ const Answer = z.object({
 
 function requireSent(response: HttpResponse, now: number): void {
   const { status, body } = response;
-  const answer = Answer.safeParse(parseJson(body)).data;
+  const answer = readAnswer(Answer, body);
   const { description = '', parameters } = answer ?? {};
   if (status === 400 && parameters?.migrate_to_chat_id !== undefined) {
     throw new PermanentError(
@@ -116,14 +117,6 @@ function requireSent(response: HttpResponse, now: number): void {
   }
   requireAccepted(response, now, (parameters?.retry_after ?? 0) * 1000);
   if (answer?.ok !== true) throw new PermanentError("the answer is not Telegram's");
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** A message as HTML: https://core.telegram.org/bots/api#html-style */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { discordProblems, markdownProblems } from '../support/discord-rules.ts';
 import { linkProblems } from '../support/html-rules.ts';
+import { gotifyProblems, ntfyProblems, plainTextProblems } from '../support/push-rules.ts';
 import { controlProblems, mrkdwnProblems, slackProblems } from '../support/slack-rules.ts';
 import { telegramProblems } from '../support/telegram-rules.ts';
 
@@ -135,6 +136,32 @@ describe('Telegram', () => {
     expect(telegramProblems({ ...plain, text: '<b>', entities: [{ type: 'pre', offset: 0, length: 3 }] })).toEqual([]);
     expect(telegramProblems({ ...plain, text: 'evil.example' })).not.toEqual([]);
   });
+});
+
+test.each(['see https://evil.example', 'mailto:a@b.example', '', 'x'.repeat(101), '\u001b[0m', '\u202e'])(
+  '%j is no plain text to push',
+  (text) => expect(plainTextProblems(text, 100, 'text')).not.toEqual([]),
+);
+
+test('what ntfy and Gotify refuse is found', () => {
+  const headers = { 'webhook-id': 'a', 'x-gotify-key': 'k' };
+  const ntfy = { topic: 't', title: 'x', message: 'x', priority: 3 };
+  expect(ntfyProblems({ headers, json: ntfy })).toEqual([]);
+  for (const wrong of [
+    { topic: 'a b' },
+    { priority: 6 },
+    { message: 'ü'.repeat(2_049) },
+    { markdown: true },
+    { title: '' },
+  ])
+    expect(ntfyProblems({ headers, json: { ...ntfy, ...wrong } })).not.toEqual([]);
+  expect(ntfyProblems({ headers: { ...headers, 'x-sequence-id': 'b' }, json: ntfy })).not.toEqual([]);
+  const extras = { 'client::display': { contentType: 'text/plain' } };
+  const gotify = { title: 'x', message: 'x', priority: 3, extras };
+  expect(gotifyProblems({ headers, json: gotify })).toEqual([]);
+  for (const wrong of [{ extras: {} }, { priority: 11 }, { message: '' }, { id: 1 }])
+    expect(gotifyProblems({ headers, json: { ...gotify, ...wrong } })).not.toEqual([]);
+  expect(gotifyProblems({ headers: {}, json: gotify })).not.toEqual([]);
 });
 
 test('links are found', () => {

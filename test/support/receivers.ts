@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { discordProblems } from './discord-rules.ts';
+import { gotifyService, ntfyService } from './push-rules.ts';
 import {
   jsonProblems,
   jsonReply,
@@ -52,6 +53,8 @@ const SERVICES = {
   discord: () => discordService,
   webhook: webhookService,
   telegram: () => telegramService,
+  ntfy: () => ntfyService,
+  gotify: () => gotifyService,
 } as const satisfies Record<string, (secret?: string) => Service>;
 
 export type ReceiverKind = keyof typeof SERVICES;

@@ -1,9 +1,11 @@
 import type { NotifierDefinition } from '../core/notifier.ts';
 import { consoleNotifier } from './console.ts';
 import { discordNotifier } from './discord.ts';
+import { emailNotifier } from './email.ts';
 import { gotifyNotifier } from './gotify.ts';
 import { ntfyNotifier } from './ntfy.ts';
 import { slackNotifier } from './slack.ts';
+import { teamsNotifier } from './teams.ts';
 import { telegramNotifier } from './telegram.ts';
 import { webhookNotifier } from './webhook.ts';
 
@@ -12,8 +14,10 @@ export const notifierDefinitions = [
   slackNotifier,
   discordNotifier,
   webhookNotifier,
+  teamsNotifier,
   telegramNotifier,
   ntfyNotifier,
   gotifyNotifier,
+  emailNotifier,
   consoleNotifier,
 ] as const satisfies readonly Pick<NotifierDefinition, 'type' | 'summary' | 'options' | 'pace'>[];

@@ -5,6 +5,7 @@ import { PermanentError, TransientError } from '../../src/core/errors.ts';
 import { BAN_EVENT_TYPES } from '../../src/core/event.ts';
 import { plainLine } from '../../src/core/message.ts';
 import { createHttpClient } from '../../src/http/client.ts';
+import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
 import { deliveryOf } from '../support/delivery.ts';
@@ -222,7 +223,13 @@ describe('console', () => {
   const definition = definitions.find(({ type }) => type === 'console');
   const http = createHttpClient({ userAgent: 'cowbell/test' });
   const build = (stdout: NodeJS.WritableStream) =>
-    definition?.create(definition.options.parse({}), { http, clock: fixedClock, stdout, compose: composeMessage });
+    definition?.create(definition.options.parse({}), {
+      http,
+      clock: fixedClock,
+      stdout,
+      mailer: createSmtpMailer(),
+      compose: composeMessage,
+    });
 
   test('no control character passes, whatever is told', async () => {
     const stdout = collectOutput();

@@ -3,6 +3,7 @@ import { discordProblems, markdownProblems } from '../support/discord-rules.ts';
 import { linkProblems } from '../support/html-rules.ts';
 import { gotifyProblems, ntfyProblems, plainTextProblems } from '../support/push-rules.ts';
 import { controlProblems, mrkdwnProblems, slackProblems } from '../support/slack-rules.ts';
+import { teamsProblems } from '../support/teams-rules.ts';
 import { telegramProblems } from '../support/telegram-rules.ts';
 
 /** The receivers' own rules: a check that finds nothing would make every test pass. */
@@ -162,6 +163,29 @@ test('what ntfy and Gotify refuse is found', () => {
   for (const wrong of [{ extras: {} }, { priority: 11 }, { message: '' }, { id: 1 }])
     expect(gotifyProblems({ headers, json: { ...gotify, ...wrong } })).not.toEqual([]);
   expect(gotifyProblems({ headers: {}, json: gotify })).not.toEqual([]);
+});
+
+describe('Teams', () => {
+  const cardWith = (...body: object[]) => ({
+    type: 'message',
+    attachments: [
+      {
+        contentType: 'application/vnd.microsoft.card.adaptive',
+        content: { type: 'AdaptiveCard', version: '1.2', msteams: { width: 'Full' }, body },
+      },
+    ],
+  });
+  const runs = (text: string) => ({ type: 'RichTextBlock', inlines: [{ type: 'TextRun', text }] });
+  test.each([
+    ['Markdown', cardWith({ type: 'TextBlock', text: 'x' })],
+    ['a function', cardWith(runs('{{DATE(2017-02-14T06:08:00Z)}}'))],
+    ['too much', cardWith(runs('x'.repeat(20_000)))],
+    ['nothing', cardWith()],
+    ['a style', cardWith({ type: 'Container', style: 'red', items: [runs('x')] })],
+    ['no list', { type: 'message', text: 'x' }],
+    ['a control character', cardWith(runs('\u202e'))],
+  ])('%s is refused', (_what, body) => expect(teamsProblems(body)).not.toEqual([]));
+  test('the least is taken', () => expect(teamsProblems(cardWith(runs('*x*')))).toEqual([]));
 });
 
 test('links are found', () => {

@@ -12,6 +12,7 @@ import {
   waitHeader,
 } from './service.ts';
 import { slackProblems } from './slack-rules.ts';
+import { teamsService } from './teams-rules.ts';
 import { telegramService } from './telegram-rules.ts';
 import { createWebhookRules } from './webhook-rules.ts';
 
@@ -52,6 +53,7 @@ const SERVICES = {
   slack: () => slackService,
   discord: () => discordService,
   webhook: webhookService,
+  teams: () => teamsService,
   telegram: () => telegramService,
   ntfy: () => ntfyService,
   gotify: () => gotifyService,

@@ -3,7 +3,9 @@ import { consoleNotifier } from './console.ts';
 import { discordNotifier } from './discord.ts';
 import { emailNotifier } from './email.ts';
 import { gotifyNotifier } from './gotify.ts';
+import { mattermostNotifier } from './mattermost.ts';
 import { ntfyNotifier } from './ntfy.ts';
+import { rocketchatNotifier } from './rocketchat.ts';
 import { slackNotifier } from './slack.ts';
 import { teamsNotifier } from './teams.ts';
 import { telegramNotifier } from './telegram.ts';
@@ -15,6 +17,8 @@ export const notifierDefinitions = [
   discordNotifier,
   webhookNotifier,
   teamsNotifier,
+  mattermostNotifier,
+  rocketchatNotifier,
   telegramNotifier,
   ntfyNotifier,
   gotifyNotifier,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { discordProblems, markdownProblems } from '../support/discord-rules.ts';
 import { linkProblems } from '../support/html-rules.ts';
+import { mattermostProblems, rocketchatProblems } from '../support/markdown-rules.ts';
 import { gotifyProblems, ntfyProblems, plainTextProblems } from '../support/push-rules.ts';
 import { controlProblems, mrkdwnProblems, slackProblems } from '../support/slack-rules.ts';
 import { teamsProblems } from '../support/teams-rules.ts';
@@ -186,6 +187,42 @@ describe('Teams', () => {
     ['a control character', cardWith(runs('\u202e'))],
   ])('%s is refused', (_what, body) => expect(teamsProblems(body)).not.toEqual([]));
   test('the least is taken', () => expect(teamsProblems(cardWith(runs('*x*')))).toEqual([]));
+});
+
+describe('Mattermost and Rocket.Chat', () => {
+  test.each([
+    '*bold*',
+    '@all',
+    '~town',
+    ':skull:',
+    'https://evil.example',
+    'evil.example',
+    '# head',
+    '- item',
+    '1. item',
+    '```open',
+  ])('%j acts', (text) => {
+    expect(mattermostProblems({ text })).not.toEqual([]);
+    expect(rocketchatProblems({ text, parseUrls: false })).not.toEqual([]);
+  });
+  test.each(['plain words', '**Label**: `@all https://evil.example`', '\\@all', '```\n*x*\n```'])(
+    '%j does not',
+    (text) => {
+      expect(mattermostProblems({ text })).toEqual([]);
+      expect(rocketchatProblems({ text, parseUrls: false })).toEqual([]);
+    },
+  );
+  test.each([
+    { text: '' },
+    { text: 'x', channel: 'town-square' },
+    { text: 'x', attachments: [{ color: 'red', text: 'x' }] },
+    { text: 'x', attachments: [{ color: '#d32f2f', text: 'x'.repeat(8_000) }] },
+    { text: 'x'.repeat(17_000) },
+  ])('%j is refused', (body) => {
+    expect(mattermostProblems(body)).not.toEqual([]);
+    expect(rocketchatProblems({ parseUrls: false, ...body })).not.toEqual([]);
+  });
+  test('Rocket.Chat would show what is behind a link', () => expect(rocketchatProblems({ text: 'x' })).not.toEqual([]));
 });
 
 test('links are found', () => {

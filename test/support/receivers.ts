@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { discordProblems } from './discord-rules.ts';
+import { mattermostService, rocketchatService } from './markdown-rules.ts';
 import { gotifyService, ntfyService } from './push-rules.ts';
 import {
   jsonProblems,
@@ -54,6 +55,8 @@ const SERVICES = {
   discord: () => discordService,
   webhook: webhookService,
   teams: () => teamsService,
+  mattermost: () => mattermostService,
+  rocketchat: () => rocketchatService,
   telegram: () => telegramService,
   ntfy: () => ntfyService,
   gotify: () => gotifyService,

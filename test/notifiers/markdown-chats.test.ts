@@ -19,7 +19,12 @@ async function sendAnswered(definition: unknown, behaviour: Behaviour) {
   const { type, options, create } = definition as NotifierDefinition;
   const receiver = await startReceiver({ kind: type as ReceiverKind, behaviour });
   try {
-    const tools = { http, clock: fixedClock, stdout: collectOutput(), compose: composeMessage } as NotifierTools;
+    const tools = {
+      http,
+      clock: fixedClock,
+      stdout: collectOutput(),
+      compose: composeMessage,
+    } as Partial<NotifierTools> as NotifierTools;
     const notifier = create(options.parse({ url: receiver.url }), tools);
     await notifier.notify(deliveryOf('d', samples.slice(0, 1)), new AbortController().signal);
   } finally {

@@ -3,8 +3,10 @@ import { consoleNotifier } from './console.ts';
 import { discordNotifier } from './discord.ts';
 import { emailNotifier } from './email.ts';
 import { gotifyNotifier } from './gotify.ts';
+import { matrixNotifier } from './matrix.ts';
 import { mattermostNotifier } from './mattermost.ts';
 import { ntfyNotifier } from './ntfy.ts';
+import { pushoverNotifier } from './pushover.ts';
 import { rocketchatNotifier } from './rocketchat.ts';
 import { slackNotifier } from './slack.ts';
 import { teamsNotifier } from './teams.ts';
@@ -20,8 +22,10 @@ export const notifierDefinitions = [
   mattermostNotifier,
   rocketchatNotifier,
   telegramNotifier,
+  matrixNotifier,
   ntfyNotifier,
   gotifyNotifier,
+  pushoverNotifier,
   emailNotifier,
   consoleNotifier,
 ] as const satisfies readonly Pick<NotifierDefinition, 'type' | 'summary' | 'options' | 'pace'>[];

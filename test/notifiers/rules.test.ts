@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { discordProblems, markdownProblems } from '../support/discord-rules.ts';
 import { linkProblems } from '../support/html-rules.ts';
 import { mattermostProblems, rocketchatProblems } from '../support/markdown-rules.ts';
-import { gotifyProblems, ntfyProblems, plainTextProblems } from '../support/push-rules.ts';
+import { matrixProblems } from '../support/matrix-rules.ts';
+import { gotifyProblems, ntfyProblems, plainTextProblems, pushoverProblems } from '../support/push-rules.ts';
 import { controlProblems, mrkdwnProblems, slackProblems } from '../support/slack-rules.ts';
 import { teamsProblems } from '../support/teams-rules.ts';
 import { telegramProblems } from '../support/telegram-rules.ts';
@@ -223,6 +224,39 @@ describe('Mattermost and Rocket.Chat', () => {
     expect(rocketchatProblems({ parseUrls: false, ...body })).not.toEqual([]);
   });
   test('Rocket.Chat would show what is behind a link', () => expect(rocketchatProblems({ text: 'x' })).not.toEqual([]));
+});
+
+describe('Matrix', () => {
+  const event = { msgtype: 'm.text', body: 'x', 'm.mentions': {} };
+  const html = (formatted_body: string) => ({ ...event, format: 'org.matrix.custom.html', formatted_body });
+  test.each([
+    { msgtype: 'm.text', body: 'x' },
+    { ...event, 'm.mentions': { room: true } },
+    { ...event, msgtype: 'm.image' },
+    { ...event, body: 'https://evil.example' },
+    { ...event, body: 'x'.repeat(70_000) },
+    html('<a href="https://evil.example">x</a>'),
+    html('evil.example'),
+    html('<strong>x'),
+    html('a < b'),
+  ])('%j is refused, or acts', (body) => expect(matrixProblems(body)).not.toEqual([]));
+  test.each([event, html('<strong>x</strong><br><code>evil.example &lt;</code><pre>\n</pre>')])('%j does not', (body) =>
+    expect(matrixProblems(body)).toEqual([]),
+  );
+});
+
+test('what Pushover refuses is found', () => {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+  const json = { token: 't', user: 'u', title: 'x', message: 'x', priority: '0' };
+  expect(pushoverProblems({ headers, json })).toEqual([]);
+  for (const wrong of [
+    { priority: '2' },
+    { message: 'x'.repeat(1_025) },
+    { title: 'x'.repeat(251) },
+    { user: '' },
+    { html: '1' },
+  ])
+    expect(pushoverProblems({ headers, json: { ...json, ...wrong } })).not.toEqual([]);
 });
 
 test('links are found', () => {

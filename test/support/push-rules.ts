@@ -47,6 +47,31 @@ export function gotifyProblems({ json, headers }: Pick<ReceivedRequest, 'json' |
   return [...problems, ...title, ...plainTextProblems(json.message, 65_535, 'message')];
 }
 
+const PUSHOVER_KEYS = new Set(['token', 'user', 'title', 'message', 'priority']);
+
+/** Everything that is wrong with a message to Pushover: https://pushover.net/api#limits */
+export function pushoverProblems({ json, headers }: Pick<ReceivedRequest, 'json' | 'headers'>): string[] {
+  if (!isObject(json)) return ['the body is not a form'];
+  const problems = unknownKeys(json, PUSHOVER_KEYS, 'message');
+  if (!headers['content-type']?.startsWith('application/x-www-form-urlencoded')) problems.push('it is not a form');
+  if (!json.token || !json.user) problems.push('application token or user identifier is invalid');
+  // 2 would need `retry` and `expire`.
+  if (!/^(-[12]|[01])$/.test(String(json.priority))) problems.push('priority is invalid');
+  if (String(json.title).length > 250) problems.push('title is too long');
+  if ([...String(json.message)].length > 1_024) problems.push('message is too long');
+  const title = plainTextProblems(json.title, 1_000, 'title');
+  return [...problems, ...title, ...plainTextProblems(json.message, 4_096, 'message')];
+}
+
+export const pushoverService: Service = {
+  path: `/${RECEIVER_TOKEN}`,
+  takes: /^\/[^/]+\/1\/messages\.json$/,
+  problems: pushoverProblems,
+  accept: () => jsonReply(200, { status: 1, request: '647d2300-702c-4b38-8b2f-d56326ae460b' }),
+  refuse: () => jsonReply(400, { message: 'cannot be blank', errors: ['message cannot be blank'], status: 0 }),
+  limit: (seconds) => jsonReply(429, { status: 0, errors: ['application is over its quota'] }, waitHeader(seconds)),
+};
+
 export const ntfyService: Service = {
   path: `/${RECEIVER_TOKEN}`,
   takes: /^\/$/,

@@ -2,7 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { discordProblems } from './discord-rules.ts';
 import { mattermostService, rocketchatService } from './markdown-rules.ts';
-import { gotifyService, ntfyService } from './push-rules.ts';
+import { matrixService } from './matrix-rules.ts';
+import { gotifyService, ntfyService, pushoverService } from './push-rules.ts';
 import {
   jsonProblems,
   jsonReply,
@@ -58,6 +59,8 @@ const SERVICES = {
   mattermost: () => mattermostService,
   rocketchat: () => rocketchatService,
   telegram: () => telegramService,
+  matrix: () => matrixService,
+  pushover: () => pushoverService,
   ntfy: () => ntfyService,
   gotify: () => gotifyService,
 } as const satisfies Record<string, (secret?: string) => Service>;
@@ -191,11 +194,15 @@ async function readRequest(incoming: IncomingMessage): Promise<OpenRequest | und
     path: incoming.url ?? '',
     headers,
     body,
-    json: parseJson(body),
+    json: headers['content-type']?.includes('form-urlencoded') ? parseForm(body) : parseJson(body),
     deliveryId: headers['webhook-id'] ?? '',
     problems: [],
     status: 0,
   };
+}
+
+function parseForm(text: string): unknown {
+  return Object.fromEntries(new URLSearchParams(text));
 }
 
 function parseJson(text: string): unknown {
@@ -211,7 +218,7 @@ function commonProblems(request: ReceivedRequest, service: Service): string[] {
   const [path = ''] = request.path.split('?');
   const isThere = service.takes === undefined ? path === service.path.split('?')[0] : service.takes.test(path);
   if (!isThere) problems.push('no_service: another path');
-  if (request.json === undefined) problems.push('the body is not JSON');
+  if (request.json === undefined) problems.push('the body is neither JSON nor a form');
   if (request.deliveryId === '') problems.push('it does not say which delivery it is');
   if (!request.headers['user-agent']) problems.push('there is no user-agent');
   return problems;

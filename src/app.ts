@@ -12,6 +12,7 @@ import { createHttpClient } from './http/client.ts';
 import { lockLedger } from './ledger/database.ts';
 import { type DownSource, type Ledger, openLedger, type RetentionLimits } from './ledger/ledger.ts';
 import { createContainerLogs } from './logs/container-log.ts';
+import { createSmtpMailer } from './mail/smtp.ts';
 import { startHealthServer } from './ops/health-server.ts';
 import { Recorder, type RecorderOptions } from './pipeline/recorder.ts';
 import { SourceHealth } from './pipeline/source-health.ts';
@@ -73,7 +74,7 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       isReady: (name) => health.isReady(name),
       onOwed: (consumers) => alerts.wake(consumers),
     });
-    const notifier = { http, clock, stdout: tools.stdout };
+    const notifier = { http, mailer: createSmtpMailer(), clock, stdout: tools.stdout };
     const alerts: Alerts = new Alerts({ ledger, clock, logger, recorder, notifier });
     teardown.push('lanes', () => alerts.stop(DRAIN_MS), DRAIN_MS + 1_000);
     await alerts.configure(config);

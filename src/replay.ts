@@ -11,6 +11,7 @@ import { Teardown } from './core/teardown.ts';
 import type { LogSource, Watcher } from './core/watcher.ts';
 import { createHttpClient } from './http/client.ts';
 import { openLedger } from './ledger/ledger.ts';
+import { createSmtpMailer } from './mail/smtp.ts';
 import { createLogger } from './ops/logger.ts';
 import { createDispatcher } from './pipeline/dispatcher.ts';
 import { createLane } from './pipeline/lane.ts';
@@ -57,12 +58,13 @@ export async function playLog(
     teardown.push('ledger', () => ledger.close());
     const http = createHttpClient({ userAgent: `cowbell/${VERSION}` });
     teardown.push('http', () => http.close());
+    const mailer = createSmtpMailer();
     const logger = await createLogger({ ...config.log, level: 'warn', stream: stderr });
     let delivered = 0;
     const lanes = config.notifiers.map((each) =>
       createLane({
         consumer: each.name,
-        notifier: buildNotifier(each, config.time_zone, { http, clock, stdout }),
+        notifier: buildNotifier(each, config.time_zone, { http, mailer, clock, stdout }),
         pace: paceOf(each),
         outbox: ledger.deliveries,
         clock,

@@ -59,6 +59,8 @@ describe('the rules', () => {
     ['cli/check.ts', "const { Redis } = await import('ioredis');"],
     ['notifiers/slack.ts', "import { request } from 'undici';"],
     ['app.ts', "import PQueue from 'p-queue';"],
+    ['notifiers/email.ts', "const { createTransport } = await import('nodemailer');"],
+    ['notifiers/email.ts', "import { createSmtpMailer } from '../mail/smtp.ts';"],
     ['http/client.ts', "import { pino } from 'pino';"],
     ['pipeline/recorder.ts', "import { DatabaseSync } from 'node:sqlite';"],
     ['core/text.ts', 'export default 1;'],

@@ -2,6 +2,7 @@ import { systemClock } from '../core/clock.ts';
 import { messageOf, TransientError } from '../core/errors.ts';
 import type { BanEvent } from '../core/event.ts';
 import type { HttpClient, HttpRequest } from '../core/http.ts';
+import type { Mailer } from '../core/mail.ts';
 import type { Notifier } from '../core/notifier.ts';
 import { formatCount, plural } from '../core/text.ts';
 import { type AddCommand, type CliContext, CONFIG_OPTION, CommandFailure } from './command.ts';
@@ -29,6 +30,7 @@ export const addRing: AddCommand = (program, context) => {
       const { loadConfig } = await import('../config/load.ts');
       const { buildNotifier, paceOf } = await import('../assemble.ts');
       const { createHttpClient } = await import('../http/client.ts');
+      const { createSmtpMailer } = await import('../mail/smtp.ts');
       const { sampleEvents } = await import('../notifiers/sample-events.ts');
       const { VERSION } = await import('../version.ts');
       const config = loadConfig({ file: options.config, env: context.env });
@@ -44,17 +46,18 @@ export const addRing: AddCommand = (program, context) => {
         for (const each of chosen) {
           for (const event of samples) {
             context.stdout.write(`# ${event.type}\n`);
-            const http = createPrinter(context);
-            await notify(buildNotifier(each, config.time_zone, { ...tools, http }), event, context).catch(() => {});
+            const printers = { http: createPrinter(context), mailer: createMailPrinter(context) };
+            await notify(buildNotifier(each, config.time_zone, { ...tools, ...printers }), event, context).catch(() => {});
           }
         }
         return;
       }
       const http = createHttpClient({ userAgent: `cowbell/${VERSION}` });
+      const mailer = createSmtpMailer();
       let failed = 0;
       try {
         for (const each of chosen) {
-          const notifier = buildNotifier(each, config.time_zone, { ...tools, http });
+          const notifier = buildNotifier(each, config.time_zone, { ...tools, http, mailer });
           failed += await ringOne(each.name, notifier, samples, paceOf(each).minIntervalMs, context);
         }
       } finally {
@@ -118,6 +121,16 @@ function createPrinter({ stdout }: CliContext): HttpClient {
       const { origin } = new URL(request.url.reveal());
       stdout.write(`${request.method ?? 'POST'} ${origin}/… (${type})\n${bodyOf(request)}\n\n`);
       return { status: 200, headers: {}, body: 'ok' };
+    },
+  };
+}
+
+function createMailPrinter({ stdout }: CliContext): Mailer {
+  return {
+    async send({ host, port }, { from, shownTo, subject, messageId, text, html }) {
+      stdout.write(`MAIL ${host}:${port}\nFrom: ${from.address}\nTo: ${shownTo.join(', ')}\n`);
+      stdout.write(`Subject: ${subject}\nMessage-ID: ${messageId}\n\n${text}\n${html ?? ''}\n`);
+      return [];
     },
   };
 }

@@ -41,15 +41,23 @@ function watcherSchema(definition: (typeof watcherDefinitions)[number]) {
     .describe(definition.summary);
 }
 
+function checksOf(options: z.ZodObject): z.core.$ZodCheck<Record<string, unknown>>[] {
+  return (options._zod.def.checks ?? []) as z.core.$ZodCheck<Record<string, unknown>>[];
+}
+
 function notifierSchema(definition: (typeof notifierDefinitions)[number]) {
-  return z
-    .strictObject({
-      type: z.literal(definition.type),
-      name: Name,
-      ...commonNotifierOptions(definition),
-      ...definition.options.shape,
-    })
-    .describe(definition.summary);
+  return (
+    z
+      .strictObject({
+        type: z.literal(definition.type),
+        name: Name,
+        ...commonNotifierOptions(definition),
+        ...definition.options.shape,
+      })
+      // What its options must have together.
+      .check(...checksOf(definition.options))
+      .describe(definition.summary)
+  );
 }
 
 const [firstWatcher, ...otherWatchers] = watcherDefinitions.map(watcherSchema);

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Clock } from './clock.ts';
 import type { BanEvent } from './event.ts';
 import type { HttpClient } from './http.ts';
+import type { Mailer } from './mail.ts';
 import type { Message } from './message.ts';
 
 /** What a lane hands to a notifier: one delivery, sent again under the same id until it is accepted. */
@@ -41,6 +42,7 @@ export interface LanePace {
 /** What a notifier is handed to work with. */
 export interface NotifierTools {
   http: HttpClient;
+  mailer: Mailer;
   clock: Clock;
   /** The message about the events of a delivery, in the words and the time zone that this notifier is configured for. */
   compose(events: Iterable<BanEvent>): Message;

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { createHttpClient } from '../../src/http/client.ts';
+import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { consoleNotifier } from '../../src/notifiers/console.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
@@ -16,7 +17,7 @@ async function print(options: { colours?: string; isTTY?: boolean }, events = sa
   const stdout = collectOutput({ isTTY: options.isTTY ?? false });
   const parsed = consoleNotifier.options.parse({ colours: options.colours });
   await consoleNotifier
-    .create(parsed, { http, clock: fixedClock, stdout, compose: composeMessage })
+    .create(parsed, { http, clock: fixedClock, stdout, mailer: createSmtpMailer(), compose: composeMessage })
     .notify(deliveryOf('d', events), never);
   return stdout.text();
 }
@@ -63,6 +64,7 @@ test('a terminal that is gone may come back', async () => {
   broken.on('error', () => {});
   const notifier = consoleNotifier.create(consoleNotifier.options.parse({}), {
     http,
+    mailer: createSmtpMailer(),
     compose: composeMessage,
     clock: fixedClock,
     stdout: broken,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Clock } from '../../src/core/clock.ts';
 import { createHttpClient } from '../../src/http/client.ts';
+import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { discordNotifier, escapeMarkdown, renderDiscord } from '../../src/notifiers/discord.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
@@ -34,7 +35,13 @@ function createNotifier(query = '') {
   const options = discordNotifier.options.parse({ url: receiver.url + query });
   return {
     sleeps,
-    notifier: discordNotifier.create(options, { http, clock, stdout: collectOutput(), compose: composeMessage }),
+    notifier: discordNotifier.create(options, {
+      http,
+      clock,
+      stdout: collectOutput(),
+      mailer: createSmtpMailer(),
+      compose: composeMessage,
+    }),
   };
 }
 

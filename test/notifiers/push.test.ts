@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import type { NotifierDefinition } from '../../src/core/notifier.ts';
 import { createHttpClient } from '../../src/http/client.ts';
+import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { gotifyNotifier } from '../../src/notifiers/gotify.ts';
 import { ntfyNotifier } from '../../src/notifiers/ntfy.ts';
@@ -22,7 +23,13 @@ async function sendBan(definition: unknown, options: object = {}, behaviour: Beh
   const receiver = await startReceiver({ kind: type as ReceiverKind, behaviour });
   try {
     const parsed = schema.parse({ url: receiver.url, ...options });
-    const tools = { http, clock: fixedClock, stdout: collectOutput(), compose: composeMessage };
+    const tools = {
+      http,
+      clock: fixedClock,
+      stdout: collectOutput(),
+      mailer: createSmtpMailer(),
+      compose: composeMessage,
+    };
     await create(parsed, tools).notify(deliveryOf('d-1', samples.slice(0, 1)), new AbortController().signal);
     return receiver.requests[0];
   } finally {

@@ -4,6 +4,7 @@ import { isSecret } from '../../src/config/walk.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { Notifier, NotifierDefinition } from '../../src/core/notifier.ts';
 import { createHttpClient } from '../../src/http/client.ts';
+import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { notifierDefinitions } from '../../src/notifiers/registry.ts';
 import { type Behaviour, RECEIVER_KINDS, type Receiver, startReceiver } from '../support/receivers.ts';
@@ -62,6 +63,7 @@ export async function buildRig(definition: NotifierDefinition, behaviour: Behavi
     http,
     clock: fixedClock,
     stdout,
+    mailer: createSmtpMailer(),
     compose: composeMessage,
   });
   return {

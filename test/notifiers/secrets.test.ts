@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { messageOf } from '../../src/core/errors.ts';
 import { createHttpClient } from '../../src/http/client.ts';
+import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
 import { createLogger } from '../../src/ops/logger.ts';
@@ -89,6 +90,7 @@ test.each(senders.map((definition) => [definition.type, definition] as const))(
         http,
         clock: fixedClock,
         stdout: collectOutput(),
+        mailer: createSmtpMailer(),
         compose: composeMessage,
       });
       const error = await notifier

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createHttpClient } from '../../src/http/client.ts';
+import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
 import { renderTelegram, telegramNotifier } from '../../src/notifiers/telegram.ts';
@@ -29,7 +30,13 @@ function send(options: object = {}) {
     chat_id: '-100123',
     ...options,
   });
-  const tools = { http, clock: fixedClock, stdout: collectOutput(), compose: composeMessage };
+  const tools = {
+    http,
+    clock: fixedClock,
+    stdout: collectOutput(),
+    mailer: createSmtpMailer(),
+    compose: composeMessage,
+  };
   return telegramNotifier.create(parsed, tools).notify(deliveryOf('d', samples.slice(0, 1)), never);
 }
 

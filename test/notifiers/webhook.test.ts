@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BanEvent } from '../../src/core/event.ts';
 import { createHttpClient } from '../../src/http/client.ts';
+import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { toCloudEvent } from '../../src/notifiers/cloud-event.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
@@ -19,7 +20,13 @@ afterAll(() => http.close());
 
 function createNotifier(options: Record<string, unknown>) {
   const parsed = webhookNotifier.options.parse(options);
-  return webhookNotifier.create(parsed, { http, clock: fixedClock, stdout: collectOutput(), compose: composeMessage });
+  return webhookNotifier.create(parsed, {
+    http,
+    clock: fixedClock,
+    stdout: collectOutput(),
+    mailer: createSmtpMailer(),
+    compose: composeMessage,
+  });
 }
 
 describe('what is sent', () => {

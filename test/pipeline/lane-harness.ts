@@ -3,6 +3,7 @@ import type { Notifier } from '../../src/core/notifier.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import { createHttpClient } from '../../src/http/client.ts';
 import { openLedger } from '../../src/ledger/ledger.ts';
+import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { webhookNotifier } from '../../src/notifiers/webhook.ts';
 import { createLane, type Lane, type LaneOptions, type LaneRules } from '../../src/pipeline/lane.ts';
@@ -104,7 +105,13 @@ export async function startWebhook(
   const options = webhookNotifier.options.parse({ url: receiver.url });
   return {
     receiver,
-    notifier: webhookNotifier.create(options, { http, clock, stdout: process.stdout, compose: composeMessage }),
+    notifier: webhookNotifier.create(options, {
+      http,
+      clock,
+      stdout: process.stdout,
+      mailer: createSmtpMailer(),
+      compose: composeMessage,
+    }),
   };
 }
 

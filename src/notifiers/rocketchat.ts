@@ -26,7 +26,8 @@ export const rocketchatNotifier: NotifierDefinition<typeof Options> = {
   summary: 'A Rocket.Chat channel, by an incoming integration',
   options: Options,
   audience: 'people',
-  // 10 calls a minute unless the admin sets another: https://developer.rocket.chat/apidocs/rate-limiting
+  // 10 calls a minute, unless the admin sets API_Enable_Rate_Limiter_Limit_Calls_Default; hooks are calls too:
+  // https://github.com/RocketChat/Rocket.Chat/blob/develop/apps/meteor/app/integrations/server/api/api.ts
   pace: { groupIntervalMs: 15_000, minIntervalMs: 6_000, maxEvents: 20_000 },
   create: ({ url }, { http, clock, compose }) => {
     const post = async (id: string, payload: object, signal: AbortSignal) => {

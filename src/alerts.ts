@@ -52,7 +52,7 @@ export class Alerts {
     await this.#dispatcher.update(
       config.notifiers.map((each) => ({
         consumer: each.name,
-        version: fingerprintOf([each, config.time_zone]),
+        version: fingerprintOf([each, config.time_zone, config.locale]),
         create: () => this.#buildLane(each, config, localTime),
       })),
     );
@@ -86,7 +86,7 @@ export class Alerts {
     const { ledger, clock, logger, notifier } = this.#options;
     return createLane({
       consumer: each.name,
-      notifier: buildNotifier(each, config.time_zone, notifier, logger),
+      notifier: buildNotifier(each, config, notifier, logger),
       pace: paceOf(each),
       rules: rulesOf(each, config, localTime),
       outbox: ledger.deliveries,

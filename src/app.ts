@@ -27,7 +27,7 @@ const NETFILTER_ITSELF = 'netfilter';
 /** Docker kills ten seconds after it has asked: what is under way by then stays owed. */
 const DRAIN_MS = 7_000;
 /** Parts of the configuration that may change while cowbell runs. */
-const LIVE: readonly (keyof Config)[] = ['notifiers', 'time_zone', 'retention'];
+const LIVE: readonly (keyof Config)[] = ['notifiers', 'time_zone', 'locale', 'retention'];
 
 export interface AppTools {
   clock: Clock;

@@ -61,15 +61,16 @@ export function buildWatcher(config: WatcherConfig, tools: WatcherTools): Assemb
   };
 }
 
-/** A notifier that speaks in the words and the time zone it is configured for; `timeZone` is that of all. */
+/** A notifier that speaks in the words, the time zone and the locale it is configured for, or else those of all. */
 export function buildNotifier(
   each: NotifierConfig,
-  timeZone: string,
+  ofAll: Pick<Config, 'time_zone' | 'locale'>,
   tools: Omit<NotifierTools, 'compose'>,
   logger?: Logger,
 ): Notifier {
   const compose = createComposer({
-    timeZone: each.time_zone ?? timeZone,
+    timeZone: each.time_zone ?? ofAll.time_zone,
+    locale: each.locale ?? ofAll.locale,
     templates: each.templates,
     onTemplateError: (error) => {
       const reason = messageOf(error).split('\n')[0];

@@ -64,7 +64,7 @@ export async function playLog(
     const lanes = config.notifiers.map((each) =>
       createLane({
         consumer: each.name,
-        notifier: buildNotifier(each, config.time_zone, { http, mailer, clock, stdout }),
+        notifier: buildNotifier(each, config, { http, mailer, clock, stdout }),
         pace: paceOf(each),
         outbox: ledger.deliveries,
         clock,

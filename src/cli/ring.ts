@@ -47,7 +47,7 @@ export const addRing: AddCommand = (program, context) => {
           for (const event of samples) {
             context.stdout.write(`# ${event.type}\n`);
             const printers = { http: createPrinter(context), mailer: createMailPrinter(context) };
-            await notify(buildNotifier(each, config.time_zone, { ...tools, ...printers }), event, context).catch(() => {});
+            await notify(buildNotifier(each, config, { ...tools, ...printers }), event, context).catch(() => {});
           }
         }
         return;
@@ -57,7 +57,7 @@ export const addRing: AddCommand = (program, context) => {
       let failed = 0;
       try {
         for (const each of chosen) {
-          const notifier = buildNotifier(each, config.time_zone, { ...tools, http, mailer });
+          const notifier = buildNotifier(each, config, { ...tools, http, mailer });
           failed += await ringOne(each.name, notifier, samples, paceOf(each).minIntervalMs, context);
         }
       } finally {

@@ -26,6 +26,7 @@ const SAMPLES: Record<string, string> = {
   max_score: '25',
   max_age_seconds: '86400',
   time_zone: 'Europe/Berlin',
+  locale: 'de-DE',
   templates: `{ban.started: {title: 'Banned {{ ban.network }}', body: '{{ ban.attempts }} failures'}}`,
 };
 

@@ -31,6 +31,20 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
+export const Locale = z
+  .string()
+  .refine(isLocale, 'expected a language tag such as de-DE')
+  .optional()
+  .describe('How times in messages are written, by language tag. Default: as ISO 8601 has them');
+
+function isLocale(tag: string): boolean {
+  try {
+    return Intl.DateTimeFormat.supportedLocalesOf(tag).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 const Filter = z
   .strictObject({
     jails: z.array(z.string()).default([]).describe('Bans of these jails'),
@@ -98,12 +112,12 @@ const Templates = z
   .meta({ examples: ["{ban.started: {title: 'Banned {{ ban.network }}'}}"] });
 
 /** The options that all notifiers have, with the defaults of one kind. */
-export function commonNotifierOptions({ pace }: Pick<NotifierDefinition, 'pace'>) {
+export function commonNotifierOptions({ pace, events }: Pick<NotifierDefinition, 'pace' | 'events'>) {
   return {
     events: z
       .array(eventType())
       .min(1)
-      .default([...DEFAULT_EVENT_TYPES])
+      .default([...(events ?? DEFAULT_EVENT_TYPES)])
       .describe('Kinds of events that it is sent'),
     filter: Filter,
     mute: z.array(network()).default([]).describe('Networks that nothing is told of'),
@@ -128,6 +142,7 @@ export function commonNotifierOptions({ pace }: Pick<NotifierDefinition, 'pace'>
     digest: DigestOptions,
     templates: Templates,
     time_zone: TimeZone.optional().describe('Time zone of its quiet hours, digests and messages. Default: that of all'),
+    locale: Locale.describe('How times in its messages are written. Default: as for all'),
   };
 }
 

@@ -3,7 +3,7 @@ import { secretText, secretUrl } from '../core/options.ts';
 import { Secret } from '../core/secret.ts';
 import { notifierDefinitions } from '../notifiers/registry.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
-import { commonNotifierOptions, type NotifierConfig, TimeZone } from './notifier-options.ts';
+import { commonNotifierOptions, Locale, type NotifierConfig, TimeZone } from './notifier-options.ts';
 
 /** The one source of the configuration: types, checks, defaults, JSON Schema, example and documentation follow from it. */
 
@@ -81,6 +81,7 @@ export const ConfigSchema = z.strictObject({
     .describe('Name of this mail server in alerts. Default: MAILCOW_HOSTNAME, else the host name'),
   state: z.string().min(1).describe('The ledger, a SQLite file. Default: COWBELL_STATE, else state/cowbell.db'),
   time_zone: TimeZone.default('UTC'),
+  locale: Locale,
   docker: z
     .strictObject({
       socket: z

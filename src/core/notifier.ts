@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Clock } from './clock.ts';
-import type { BanEvent } from './event.ts';
+import type { BanEvent, BanEventType } from './event.ts';
 import type { HttpClient } from './http.ts';
 import type { Mailer } from './mail.ts';
 import type { Message } from './message.ts';
@@ -59,6 +59,8 @@ export interface NotifierDefinition<Options extends z.ZodObject = z.ZodObject> {
   options: Options;
   /** Whether a person reads what it sends, made by `compose`, or a program that takes the events as they are. */
   audience: 'people' | 'programs';
+  /** The kinds of events that it makes something of, where that is not all: it is sent those unless asked otherwise. */
+  events?: readonly BanEventType[];
   pace: LanePace;
   /** Opens nothing: no socket, timer or file. */
   create(options: z.output<Options>, tools: NotifierTools): Notifier;

@@ -21,6 +21,8 @@ export function scrubSecrets(body: string, url: URL, headers: Readonly<Record<st
     if (OPEN_HEADERS.has(name.toLowerCase())) continue;
     add(value);
     for (const word of value.split(' ')) add(word);
+    const [, pair] = /^Basic (.+)$/i.exec(value) ?? [];
+    if (pair !== undefined) for (const part of Buffer.from(pair, 'base64').toString('utf8').split(':')) add(part);
   }
   // The longest first: a piece of a longer one would leave the rest of that standing.
   const longestFirst = [...pieces].sort((a, b) => b.length - a.length);

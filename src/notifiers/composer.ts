@@ -1,11 +1,14 @@
 import type { BanEvent } from '../core/event.ts';
 import type { Line, Message, Part } from '../core/message.ts';
+import { sanitizeLine } from '../core/text.ts';
 import { composeMessage } from './compose.ts';
 import { type MessageTemplates, TemplatedMessages } from './message-templates.ts';
 
 export interface ComposerOptions {
   /** Times in text are told in it. */
   timeZone: string;
+  /** BCP 47: how they are written; as ISO 8601 has them where it is left out. */
+  locale?: string | undefined;
   templates?: MessageTemplates | undefined;
   /** A template failed on these events; they are told in our own words. */
   onTemplateError?(error: unknown): void;
@@ -13,8 +16,8 @@ export interface ComposerOptions {
 
 /** Composes messages in the words and the time zone of one notifier. */
 export function createComposer(options: ComposerOptions): (events: Iterable<BanEvent>) => Message {
-  const { timeZone, templates, onTemplateError } = options;
-  const formatTime = timeFormat(timeZone);
+  const { timeZone, locale, templates, onTemplateError } = options;
+  const formatTime = timeFormat(timeZone, locale);
   const templated = templates === undefined ? undefined : new TemplatedMessages(templates, timeZone);
   return (events) => {
     const message = composeMessage(events);
@@ -27,19 +30,20 @@ export function createComposer(options: ComposerOptions): (events: Iterable<BanE
   };
 }
 
-/** `2026-11-23 12:18 CET`; UTC is told as it stands. */
-function timeFormat(timeZone: string): ((ms: number) => string) | undefined {
-  if (timeZone === 'UTC') return undefined;
-  const format = new Intl.DateTimeFormat('en-GB', {
+/** `2026-11-23 12:18 CET`, or `23. Nov. 2026, 12:18 MEZ` with a locale; UTC without one is told as it stands. */
+function timeFormat(timeZone: string, locale: string | undefined): ((ms: number) => string) | undefined {
+  if (timeZone === 'UTC' && locale === undefined) return undefined;
+  const format = new Intl.DateTimeFormat(locale ?? 'en-GB', {
     timeZone,
     year: 'numeric',
-    month: '2-digit',
+    month: locale === undefined ? '2-digit' : 'short',
     day: '2-digit',
     hour: '2-digit',
     minute: '2-digit',
-    hourCycle: 'h23',
     timeZoneName: 'short',
+    ...(locale === undefined && { hourCycle: 'h23' }),
   });
+  if (locale !== undefined) return (ms) => sanitizeLine(format.format(ms));
   return (ms) => {
     const parts = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, value]));
     return `${parts.year}-${parts.month}-${parts.day} ${parts.hour}:${parts.minute} ${parts.timeZoneName}`;

@@ -90,8 +90,8 @@ export function mistakeIn(text: string, examples: readonly object[]): string | u
 }
 
 function compile(text: string, timeZone: string): Template {
-  const escape = (value: string) => `${OPEN}${value.replace(MARKS, '')}${CLOSE}`;
-  return compileTemplate(text.replace(MARKS, ''), { escape, timeZone });
+  const escapeValue = (value: string) => `${OPEN}${value.replace(MARKS, '')}${CLOSE}`;
+  return compileTemplate(text.replace(MARKS, ''), { escapeValue, timeZone });
 }
 
 /** Literal text is the person's own, values are a stranger's. */

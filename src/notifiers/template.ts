@@ -15,7 +15,7 @@ export interface Template {
 
 export interface TemplateOptions {
   /** What becomes of a value, unless its last filter is `raw`. */
-  escape(text: string): string;
+  escapeValue(text: string): string;
   /** For the filter `date`. */
   timeZone: string;
 }
@@ -47,10 +47,10 @@ export function templateError(error: unknown): string {
   );
 }
 
-function createEngine({ escape, timeZone }: TemplateOptions): Liquid {
+function createEngine({ escapeValue, timeZone }: TemplateOptions): Liquid {
   const { Liquid } = createRequire(import.meta.url)('liquidjs') as typeof import('liquidjs');
   const engine = new Liquid({
-    outputEscape: (value: unknown) => escape(textOf(value)),
+    outputEscape: (value: unknown) => escapeValue(textOf(value)),
     strictFilters: true,
     // Of an optional field it may be asked whether it is there.
     lenientIf: true,

@@ -5,6 +5,7 @@ import type { NotifierDefinition } from '../core/notifier.ts';
 import { secretText, secretUrl } from '../core/options.ts';
 import type { Secret } from '../core/secret.ts';
 import { toCloudEvent } from './cloud-event.ts';
+import { authHeaders, authOptions, checkAuth } from './http-auth.ts';
 
 const KEY_PREFIX = 'whsec_';
 
@@ -12,27 +13,35 @@ const KEY_PREFIX = 'whsec_';
 const OUR_HEADERS =
   /^(host|connection|keep-alive|upgrade|expect|te|trailer|transfer-encoding|content-(length|type)|webhook-(id|timestamp|signature))$/i;
 
-const Options = z.object({
-  url: secretUrl()
-    .describe('Where CloudEvents are sent')
-    .meta({ examples: ['${COWBELL_WEBHOOK_URL}', 'https://example.org/hooks/cowbell'] }),
-  secret: secretText()
-    .refine(isKey, 'expected base64 behind `whsec_`')
-    .optional()
-    .describe('Signs each request as https://www.standardwebhooks.com says; `whsec_` and base64, or any text'),
-  method: z.enum(['POST', 'PUT']).default('POST').describe('How it is sent'),
-  headers: z
-    .record(
-      z
-        .string()
-        .regex(/^[\w-]+$/)
-        .refine(isOwnHeader, 'cowbell sets this header itself'),
-      headerValue(),
-    )
-    .default({})
-    .describe('Further headers, such as `authorization`')
-    .meta({ examples: [{ authorization: 'Bearer ${TOKEN}' }] }),
-});
+const Options = z
+  .object({
+    url: secretUrl()
+      .describe('Where CloudEvents are sent')
+      .meta({ examples: ['${COWBELL_WEBHOOK_URL}', 'https://example.org/hooks/cowbell'] }),
+    secret: secretText()
+      .refine(isKey, 'expected base64 behind `whsec_`')
+      .optional()
+      .describe('Signs each request as https://www.standardwebhooks.com says; `whsec_` and base64, or any text'),
+    method: z.enum(['POST', 'PUT']).default('POST').describe('How it is sent'),
+    ...authOptions,
+    headers: z
+      .record(
+        z
+          .string()
+          .regex(/^[\w-]+$/)
+          .refine(isOwnHeader, 'cowbell sets this header itself'),
+        headerValue(),
+      )
+      .default({})
+      .describe('Further headers')
+      .meta({ examples: [{ 'x-api-key': '${API_KEY}' }] }),
+  })
+  .superRefine((options, context) => {
+    checkAuth(options, context);
+    const isDouble = Object.keys(options.headers).some((name) => name.toLowerCase() === 'authorization');
+    if (options.token !== undefined && isDouble)
+      context.addIssue({ code: 'custom', path: ['headers'], message: 'authorization is set by token already' });
+  });
 
 /** Anything that takes CloudEvents 1.0 by HTTP: one event as an object, several as an array. */
 export const webhookNotifier: NotifierDefinition<typeof Options> = {
@@ -41,7 +50,7 @@ export const webhookNotifier: NotifierDefinition<typeof Options> = {
   options: Options,
   audience: 'programs',
   pace: { groupIntervalMs: 0, minIntervalMs: 0, maxEvents: 100 },
-  create: ({ url, secret, method, headers }, { http, clock }) => ({
+  create: ({ url, secret, method, headers, user, token }, { http, clock }) => ({
     async notify({ id, size, events }, signal) {
       const isBatch = size > 1;
       const cloudEvents = Array.from(events, toCloudEvent);
@@ -52,6 +61,7 @@ export const webhookNotifier: NotifierDefinition<typeof Options> = {
           url,
           method,
           headers: {
+            ...authHeaders({ user, token }),
             ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value.reveal()])),
             'content-type': `application/cloudevents${isBatch ? '-batch' : ''}+json; charset=utf-8`,
             'webhook-id': id,

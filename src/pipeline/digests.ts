@@ -31,7 +31,6 @@ export interface DigestsOptions {
  */
 export class Digests {
   readonly #options: DigestsOptions;
-  #dueAt: number | undefined;
 
   constructor(options: DigestsOptions) {
     this.#options = options;
@@ -65,15 +64,6 @@ export class Digests {
         ledger.setMeta(metaKey(consumer), String(to));
       });
     }
-    this.#dueAt = this.#findDue();
-  }
-
-  #findDue(): number | undefined {
-    const { schedules, calendar } = this.#options;
-    const times = schedules.map(({ consumer, schedule }) =>
-      calendar.nextAfter(schedule, this.#toldUpTo(consumer) ?? 0),
-    );
-    return times.length === 0 ? undefined : Math.min(...times);
   }
 
   #toldUpTo(consumer: string): number | undefined {

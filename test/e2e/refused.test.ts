@@ -22,7 +22,7 @@ it('a webhook that was deleted is parked, told by the others and by /readyz, and
   timeout: 60_000,
 }, async () => {
   stack.slack.behave({ status: 404, body: 'no_service' });
-  const cowbell = await stack.startCowbell();
+  await stack.startCowbell();
   await ban(1);
   const told = () => stack.events().map(shortEvent);
   await eventually(() => expect(told()).toContain('notifier.down slack'));

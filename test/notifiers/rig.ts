@@ -31,7 +31,7 @@ export function optionsWithSecrets(definition: NotifierDefinition, url: string):
   const given = Object.entries(definition.options.shape).map(([key, field]) => {
     if (key === 'url') return [key, url];
     if (key === 'secret') return [key, SIGNING_KEY];
-    if (key === 'headers') return [key, { authorization: `Bearer ${HEADER_SECRET}` }];
+    if (key === 'headers') return [key, { 'x-api-key': HEADER_SECRET }];
     if (isSecret(field)) return [key, PLAIN_SECRET];
     return [key, field.isOptional() ? undefined : examplesOf(field)[0]];
   });

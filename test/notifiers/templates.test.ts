@@ -58,9 +58,16 @@ describe('a template', () => {
     expect(plainLine(until?.value ?? [])).toBe('2026-11-23 13:30 CET');
   });
 
+  it('writes times as the locale has them', () => {
+    const composer = createComposer({ timeZone: 'Europe/Berlin', locale: 'de-DE' });
+    const [until] = composer(samples.slice(0, 1)).facts.filter(({ label }) => label === 'Until');
+    expect(plainLine(until?.value ?? [])).toBe('23. Nov. 2026, 13:30 MEZ');
+  });
+
   it.each([...HOSTILE_TEXTS.keys()])('never lets a stranger’s text act: %i', (index) => {
     const text = HOSTILE_TEXTS[index] ?? '';
-    const body = '{{ ban.accounts[0].name }} and {{ ban.evidence[0] | upcase }} {{ ban.evidence | join: "," }} {{ ban }}';
+    const body =
+      '{{ ban.accounts[0].name }} and {{ ban.evidence[0] | upcase }} {{ ban.evidence | join: "," }} {{ ban }}';
     const { composer, errors } = compose({ 'ban.started': { title: 'By {{ ban.accounts[0].name }}', body } });
     for (const event of eventsWith(text).filter(({ type }) => type === 'ban.started')) {
       const message = composer([event]);

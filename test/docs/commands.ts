@@ -64,7 +64,7 @@ async function cowbellProblem(args: string[]): Promise<string | undefined> {
   const path: string[] = [];
   let help = await helpOf(path);
   const left = [...args];
-  while (left[0] !== undefined && new RegExp(`^ {2}${left[0]}(?: |$)`, 'm').test(help)) {
+  while (left[0]?.startsWith('-') === false && new RegExp(`^ {2}${left[0]}(?: |$)`, 'm').test(help)) {
     path.push(left.shift() as string);
     help = await helpOf(path);
   }

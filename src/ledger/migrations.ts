@@ -158,4 +158,65 @@ export const MIGRATIONS: readonly string[] = [
   -- lanes whose far side takes nothing until a person acts
   CREATE TABLE parked_lanes (consumer TEXT PRIMARY KEY, since INTEGER NOT NULL, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- What was decided about a ban, and how far it was carried out. due: not yet looked at; lifting: decided, and not yet
+  -- seen to be gone
+  CREATE TABLE decisions (
+    ban_id      TEXT PRIMARY KEY,
+    jail        TEXT NOT NULL,
+    network     TEXT NOT NULL,
+    first       BLOB NOT NULL,
+    last        BLOB NOT NULL,
+    state       TEXT NOT NULL CHECK (state IN ('due', 'kept', 'suggested', 'lifting', 'lifted', 'failed', 'over')),
+    due_at      INTEGER NOT NULL,
+    decided_at  INTEGER,
+    sent_at     INTEGER,
+    finished_at INTEGER,
+    by          TEXT NOT NULL DEFAULT 'policy'
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX decisions_open ON decisions (due_at) WHERE state IN ('due', 'lifting');
+  CREATE INDEX decisions_lifts ON decisions (decided_at) WHERE state IN ('suggested', 'lifting', 'lifted', 'failed');
+
+  -- json: what led to it, as it is shown
+  CREATE TABLE audit (
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      INTEGER NOT NULL,
+    by      TEXT NOT NULL,
+    action  TEXT NOT NULL,
+    network TEXT NOT NULL,
+    jail    TEXT,
+    ban_id  TEXT,
+    json    TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX audit_by_time ON audit (at);
+
+  -- entries of the server's allowlist that cowbell made, and when it takes them off
+  CREATE TABLE allowances (
+    jail    TEXT NOT NULL,
+    network TEXT NOT NULL,
+    until   INTEGER NOT NULL,
+    by      TEXT NOT NULL,
+    PRIMARY KEY (jail, network)
+  ) STRICT, WITHOUT ROWID;
+
+  -- opinion: JSON, or null where the source has none
+  CREATE TABLE opinions (
+    source     TEXT NOT NULL,
+    subject    TEXT NOT NULL,
+    opinion    TEXT,
+    checked_at INTEGER NOT NULL,
+    PRIMARY KEY (source, subject)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX opinions_by_time ON opinions (checked_at);
+
+  -- calls made in a day (UTC, as days since the epoch), and until when there are no more
+  CREATE TABLE budgets (
+    source TEXT NOT NULL,
+    call   TEXT NOT NULL,
+    day    INTEGER NOT NULL,
+    used   INTEGER NOT NULL,
+    none_until INTEGER,
+    PRIMARY KEY (source, call)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

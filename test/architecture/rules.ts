@@ -16,7 +16,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ops: [],
   watchers: [],
   notifiers: [],
-  reputation: [],
+  // The same far sides that are watched.
+  reputation: [
+    'watchers/redis-connection.ts',
+    'watchers/mailcow-api-client.ts',
+    'watchers/mailcow-api-answer.ts',
+    'watchers/fail2ban-client-run.ts',
+    'watchers/fail2ban-client-answers.ts',
+  ],
   pipeline: ['ledger'],
   // The schema is made of what the registries hold.
   config: ['watchers/registry.ts', 'notifiers/registry.ts', 'notifiers/message-templates.ts', 'reputation/registry.ts'],

@@ -1,0 +1,63 @@
+import type { z } from 'zod';
+import type { Clock } from './clock.ts';
+import type { HttpClient } from './http.ts';
+import type { Logger } from './logger.ts';
+import type { Ip, Network } from './network.ts';
+
+/** What a third party thinks of an address, or of the worst one in a network. */
+export interface Opinion {
+  /** Who says so: `abuseipdb`. */
+  source: string;
+  /** 0 (nothing known against it: no proof of innocence) to 100. */
+  score: number;
+  /** How many reports the score rests on, where the source says so. */
+  reports?: number | undefined;
+  /** ISO 3166-1 alpha-2, where the source says so. */
+  country?: string | undefined;
+  /** When it was asked, ms since the epoch: an answer from a cache is older than now. */
+  checkedAt: number;
+}
+
+/** Somebody who can be asked about addresses. */
+export interface ReputationSource {
+  readonly name: string;
+  /**
+   * What is known of the address; undefined when this source has no opinion of it. Throws `TransientError` when there is
+   * no answer now, the daily budget being spent included, and `PermanentError` when there never will be: a wrong key.
+   */
+  lookUp(ip: Ip, signal: AbortSignal): Promise<Opinion | undefined>;
+  /** The same of the worst address in a network; left out by sources that cannot say. Undefined also where it is too wide. */
+  lookUpNetwork?(network: Network, signal: AbortSignal): Promise<Opinion | undefined>;
+}
+
+/** Calls that a far side takes in a day, counted across restarts. */
+export interface Budget {
+  /** Takes one call of today's; false if none is left. */
+  take(call: string, daily: number): boolean;
+  /** The far side says that there are no more until then, ms since the epoch. */
+  spend(call: string, until: number): void;
+  /** How many were made today. */
+  used(call: string): number;
+}
+
+/** What a source is handed to work with. */
+export interface ReputationTools {
+  http: HttpClient;
+  clock: Clock;
+  logger: Logger;
+  /** The budget of this source alone. */
+  budget: Budget;
+}
+
+/** One kind of source as the registry knows it. */
+export interface ReputationDefinition<Options extends z.ZodObject = z.ZodObject> {
+  type: string;
+  /** One line for the generated documentation. */
+  summary: string;
+  /** Options of this kind alone; `type` and `name` are common to all. */
+  options: Options;
+  /** How long an answer is good for, in seconds; 0 where it costs nothing to ask. */
+  cacheSeconds: number;
+  /** Opens nothing: no socket, timer or file. */
+  create(name: string, options: z.output<Options>, tools: ReputationTools): ReputationSource;
+}

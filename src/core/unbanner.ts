@@ -1,0 +1,33 @@
+import type { Network } from './network.ts';
+
+/** A ban as the server itself has it. */
+export interface StandingBan {
+  /** ms since the epoch; undefined where the server does not say, or the ban has no end. */
+  until: number | undefined;
+}
+
+/**
+ * A way to lift a ban. It acts on nothing that the server does not have: what a log line says is not asked here. Every
+ * call throws `TransientError` or `PermanentError` with what to do; none retries.
+ */
+export interface Unbanner {
+  /** `redis`, `mailcow-api`, `fail2ban-client`. */
+  readonly name: string;
+  /** How long the server takes at most until a lift or an entry in a list is in force, in ms. */
+  readonly takesMs: number;
+  /** Whether bans of this jail are its business. */
+  covers(jail: string): boolean;
+  /** The ban as it stands now; undefined if the server has none of exactly this network. */
+  look(jail: string, network: Network, signal: AbortSignal): Promise<StandingBan | undefined>;
+  /**
+   * Asks the server to lift the ban of exactly this network. False, with nothing done, if it has none. To ask twice does
+   * no harm; that it is gone is for `look` to show.
+   */
+  lift(jail: string, network: Network, signal: AbortSignal): Promise<boolean>;
+  /** Puts a network on the server's allowlist; false if it is there already, and so not ours to take off again. */
+  allow(jail: string, network: Network, signal: AbortSignal): Promise<boolean>;
+  /** Takes it off again; false if it is not there. */
+  disallow(jail: string, network: Network, signal: AbortSignal): Promise<boolean>;
+  /** Bans a network until a person takes it back; false if it is banned so already. */
+  deny(jail: string, network: Network, signal: AbortSignal): Promise<boolean>;
+}

@@ -2,6 +2,7 @@ import type { Cursor } from '../core/watcher.ts';
 import { AdminList } from './admin-list.ts';
 import { Bans } from './bans.ts';
 import { type Database, openDatabase } from './database.ts';
+import { Decisions } from './decisions.ts';
 import { Deliveries } from './deliveries.ts';
 import { Evidence } from './evidence.ts';
 import { KnownUsers } from './known-users.ts';
@@ -26,6 +27,7 @@ export class Ledger {
   readonly rejects: Rejects;
   readonly knownUsers: KnownUsers;
   readonly rateLimits: RateLimits;
+  readonly decisions: Decisions;
   readonly #db: Database;
 
   constructor(db: Database, now: () => number) {
@@ -38,6 +40,7 @@ export class Ledger {
     this.rejects = new Rejects(db);
     this.knownUsers = new KnownUsers(db);
     this.rateLimits = new RateLimits(db);
+    this.decisions = new Decisions(db);
   }
 
   /** All of `work` is committed, or nothing of it. */
@@ -135,6 +138,11 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
     `DELETE FROM bans WHERE id IN (SELECT id FROM bans WHERE state = 'ended' AND ended_at < ? LIMIT ${PRUNED_AT_ONCE})`,
     now - limits.bansMs,
   );
+  const decisions = db.run(
+    `DELETE FROM decisions WHERE ban_id IN
+       (SELECT ban_id FROM decisions WHERE decided_at < ? AND state != 'lifting' LIMIT ${PRUNED_AT_ONCE})`,
+    now - limits.bansMs,
+  );
   const evidence = db.run(
     `DELETE FROM evidence WHERE id IN (SELECT id FROM evidence WHERE at < ? ORDER BY at LIMIT ${PRUNED_AT_ONCE})`,
     now - limits.evidenceMs,
@@ -185,7 +193,7 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
        AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = events.seq) LIMIT ${PRUNED_AT_ONCE})`,
     before,
   );
-  return bans + evidence + surplus + rejects + surplusRejects + strangers + done + deliveries + events;
+  return bans + decisions + evidence + surplus + rejects + surplusRejects + strangers + done + deliveries + events;
 }
 
 /** Opens the ledger; see `openDatabase` for what it refuses. `now` gives ms since the epoch. */

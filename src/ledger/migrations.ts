@@ -174,8 +174,9 @@ export const MIGRATIONS: readonly string[] = [
     finished_at INTEGER,
     by          TEXT NOT NULL DEFAULT 'policy'
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX decisions_open ON decisions (due_at) WHERE state IN ('due', 'lifting');
-  CREATE INDEX decisions_lifts ON decisions (decided_at) WHERE state IN ('suggested', 'lifting', 'lifted', 'failed');
+  CREATE INDEX decisions_due ON decisions (due_at) WHERE state = 'due';
+  CREATE INDEX decisions_lifting ON decisions (ban_id) WHERE state = 'lifting';
+  CREATE INDEX decisions_by_time ON decisions (decided_at);
 
   -- json: what led to it, as it is shown
   CREATE TABLE audit (

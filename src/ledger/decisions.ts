@@ -1,0 +1,181 @@
+import { type Network, networkRange } from '../core/network.ts';
+import type { Database } from './database.ts';
+
+/**
+ * due: to be decided; kept, suggested: decided, and nothing is to be done; lifting: to be lifted, and not yet seen to be
+ * gone; lifted, failed: how that ended; over: the ban ended before anything was done.
+ */
+export type DecisionState = 'due' | 'kept' | 'suggested' | 'lifting' | 'lifted' | 'failed' | 'over';
+
+/** What was decided about one ban, and how far it was carried out; times in ms since the epoch. */
+export interface Decision {
+  banId: string;
+  jail: string;
+  network: Network;
+  state: DecisionState;
+  dueAt: number;
+  decidedAt: number | undefined;
+  /** When the server was asked to lift it. */
+  sentAt: number | undefined;
+  by: 'policy' | 'person';
+}
+
+interface Row {
+  ban_id: string;
+  jail: string;
+  network: string;
+  state: DecisionState;
+  due_at: number;
+  decided_at: number | null;
+  sent_at: number | null;
+  by: Decision['by'];
+}
+
+/** Decisions about bans, one a ban. */
+export class Decisions {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** A decision falls due then; nothing happens where there is one of this ban already. */
+  expect(ban: { id: string; jail: string; network: Network }, dueAt: number): void {
+    this.#add(ban, 'due', dueAt, null, 'policy');
+  }
+
+  /** A person lifts it, whatever was decided before. */
+  liftByHand(ban: { id: string; jail: string; network: Network }, at: number): void {
+    this.#db.run('DELETE FROM decisions WHERE ban_id = ?', ban.id);
+    this.#add(ban, 'lifting', at, at, 'person');
+  }
+
+  /** Moves on from `from`; false, with nothing done, where it is no longer there. */
+  move(banId: string, from: DecisionState, to: DecisionState, at: number): boolean {
+    const column = from === 'due' ? 'decided_at' : 'finished_at';
+    return (
+      this.#db.run(
+        `UPDATE decisions SET state = ?, ${column} = ? WHERE ban_id = ? AND state = ?`,
+        to,
+        Math.round(at),
+        banId,
+        from,
+      ) > 0
+    );
+  }
+
+  /** Looks at it again later. */
+  postpone(banId: string, dueAt: number): void {
+    this.#db.run(`UPDATE decisions SET due_at = ? WHERE ban_id = ? AND state = 'due'`, Math.round(dueAt), banId);
+  }
+
+  /** The server was asked to lift it. */
+  sent(banId: string, at: number): void {
+    this.#db.run('UPDATE decisions SET sent_at = ? WHERE ban_id = ?', Math.round(at), banId);
+  }
+
+  of(banId: string): Decision | undefined {
+    const row = this.#db.get<Row>('SELECT * FROM decisions WHERE ban_id = ?', banId);
+    return row && fromRow(row);
+  }
+
+  /**
+   * What the policy has to do something about: decisions that are due at `now`, and lifts that are not finished. One that
+   * is due later than `latest` was made before the clock was set back, and is due.
+   */
+  open(now: number, latest: number, limit: number): Decision[] {
+    const lifting = this.#db.all<Row>(
+      `SELECT * FROM decisions WHERE state = 'lifting' AND by = 'policy' ORDER BY due_at`,
+    );
+    const due = this.#db.all<Row>(
+      `SELECT * FROM decisions WHERE state = 'due' AND (due_at <= ? OR due_at > ?) ORDER BY due_at LIMIT ?`,
+      Math.round(now),
+      Math.round(latest),
+      limit,
+    );
+    return [...lifting, ...due].map(fromRow);
+  }
+
+  /** When the next decision falls due. */
+  nextDueAt(): number | undefined {
+    return (
+      this.#db.get<{ at: number | null }>(`SELECT min(due_at) AS at FROM decisions WHERE state = 'due'`)?.at ??
+      undefined
+    );
+  }
+
+  /** When the policy lifted networks that overlap this one, since a time; with what it would have lifted, if asked. */
+  liftsOf(network: Network, since: number, withSuggested: boolean): number[] {
+    const { first, last } = networkRange(network);
+    return this.#db
+      .all<{ at: number }>(
+        `SELECT decided_at AS at FROM decisions WHERE state IN (${liftStates(withSuggested)}) AND by = 'policy'
+           AND decided_at > ? AND first <= ? AND last >= ? ORDER BY decided_at`,
+        Math.floor(since),
+        last,
+        first,
+      )
+      .map(({ at }) => at);
+  }
+
+  /** How many bans it lifted since a time. */
+  liftsSince(since: number, withSuggested: boolean): number {
+    return (
+      this.#db.get<{ n: number }>(
+        `SELECT count(*) AS n FROM decisions WHERE state IN (${liftStates(withSuggested)}) AND by = 'policy' AND decided_at > ?`,
+        Math.floor(since),
+      )?.n ?? 0
+    );
+  }
+
+  /** Whether cowbell has asked the server to lift this ban. */
+  isLifted(banId: string): boolean {
+    return (
+      this.#db.get(
+        `SELECT 1 FROM decisions WHERE ban_id = ? AND state IN ('lifting', 'lifted', 'failed') AND sent_at IS NOT NULL`,
+        banId,
+      ) !== undefined
+    );
+  }
+
+  #add(
+    ban: { id: string; jail: string; network: Network },
+    state: DecisionState,
+    dueAt: number,
+    decidedAt: number | null,
+    by: Decision['by'],
+  ): void {
+    const { first, last } = networkRange(ban.network);
+    this.#db.run(
+      `INSERT OR IGNORE INTO decisions (ban_id, jail, network, first, last, state, due_at, decided_at, by)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ban.id,
+      ban.jail,
+      ban.network,
+      first,
+      last,
+      state,
+      Math.round(dueAt),
+      decidedAt === null ? null : Math.round(decidedAt),
+      by,
+    );
+  }
+}
+
+/** A lift that failed may have worked all the same: it counts. */
+function liftStates(withSuggested: boolean): string {
+  return `'lifting', 'lifted', 'failed'${withSuggested ? `, 'suggested'` : ''}`;
+}
+
+function fromRow(row: Row): Decision {
+  return {
+    banId: row.ban_id,
+    jail: row.jail,
+    network: row.network as Network,
+    state: row.state,
+    dueAt: row.due_at,
+    decidedAt: row.decided_at ?? undefined,
+    sentAt: row.sent_at ?? undefined,
+    by: row.by,
+  };
+}

@@ -21,42 +21,44 @@ export const EndReason = z
   .describe('lifted: by a person, before its time; cleared: netfilter restarted and dropped every ban');
 export type EndReason = z.infer<typeof EndReason>;
 
-export const Ban = z.object({
-  id: z.string().describe('The same for every event of one ban'),
-  network: z.string().describe('CIDR'),
-  jail: z.string(),
-  host: z.string(),
-  started_at: Time,
-  until: Time.optional(),
-  permanent: z.boolean().optional().describe('The ban has no end'),
-  ended_at: Time.optional(),
-  end_reason: EndReason.optional(),
-  repeats: Count.describe('How many more times the source said so while the ban stood'),
-  attempts: Count.describe('Failures from inside the network, from the retry window before the ban on'),
-  rejects: Count.optional().describe('Refused connections and mails from inside the network, in the same time'),
-  confirmed: z.boolean().describe('Seen in the state of the server itself, not only in a log line'),
-  claimed: z.boolean().optional().describe('The address comes from a part of the line that the client wrote'),
-  late: z.boolean().optional().describe('It happened while cowbell was not running'),
-  services: z.array(z.string()),
-  rules: z.array(z.string()),
-  offenders: z.array(Offender).describe('The worst first, ten at most'),
-  accounts: z.array(z.object({ name: z.string(), attempts: Count })).describe('The most tried first, ten at most'),
-  known_users: z
-    .array(z.object({ name: z.string(), last_seen_at: Time, logins: Count }))
-    .describe('Accounts of this server that have logged in from inside the network'),
-  reputation: z
-    .object({ source: z.string(), score: z.number(), reports: Count.optional(), checked_at: Time })
-    .optional(),
-  history: z
-    .object({
-      bans: Count.describe('Bans of this network in the window, this one included'),
-      window_days: Count,
-      first_seen_at: Time,
-    })
-    .optional(),
-  sources: z.array(z.string()),
-  evidence: z.array(z.string()).describe('The last lines, without passwords, five at most'),
-});
+export const Ban = z
+  .object({
+    id: z.string().describe('The same for every event of one ban'),
+    network: z.string().describe('CIDR'),
+    jail: z.string(),
+    host: z.string(),
+    started_at: Time,
+    until: Time.optional(),
+    permanent: z.boolean().optional().describe('The ban has no end'),
+    ended_at: Time.optional(),
+    end_reason: EndReason.optional(),
+    repeats: Count.describe('How many more times the source said so while the ban stood'),
+    attempts: Count.describe('Failures from inside the network, from the retry window before the ban on'),
+    rejects: Count.optional().describe('Refused connections and mails from inside the network, in the same time'),
+    confirmed: z.boolean().describe('Seen in the state of the server itself, not only in a log line'),
+    claimed: z.boolean().optional().describe('The address comes from a part of the line that the client wrote'),
+    late: z.boolean().optional().describe('It happened while cowbell was not running'),
+    services: z.array(z.string()),
+    rules: z.array(z.string()),
+    offenders: z.array(Offender).describe('The worst first, ten at most'),
+    accounts: z.array(z.object({ name: z.string(), attempts: Count })).describe('The most tried first, ten at most'),
+    known_users: z
+      .array(z.object({ name: z.string(), last_seen_at: Time, logins: Count }))
+      .describe('Accounts of this server that have logged in from inside the network'),
+    reputation: z
+      .object({ source: z.string(), score: z.number(), reports: Count.optional(), checked_at: Time })
+      .optional(),
+    history: z
+      .object({
+        bans: Count.describe('Bans of this network in the window, this one included'),
+        window_days: Count,
+        first_seen_at: Time,
+      })
+      .optional(),
+    sources: z.array(z.string()),
+    evidence: z.array(z.string()).describe('The last lines, without passwords, five at most'),
+  })
+  .meta({ id: 'Ban' });
 export type Ban = z.infer<typeof Ban>;
 
 const Envelope = {
@@ -69,6 +71,25 @@ const Envelope = {
 const BanStarted = z.object({ ...Envelope, type: z.literal('ban.started'), ban: Ban });
 const BanExtended = z.object({ ...Envelope, type: z.literal('ban.extended'), ban: Ban });
 const BanEnded = z.object({ ...Envelope, type: z.literal('ban.ended'), ban: Ban });
+
+const UnbanDecided = z.object({
+  ...Envelope,
+  type: z.literal('unban.decided'),
+  ban: Ban,
+  decision: z.object({
+    action: z
+      .enum(['lift', 'would-lift', 'keep'])
+      .describe('lift: the server is asked to; would-lift: nothing is done, as `mode` says'),
+    mode: z.enum(['suggest', 'dry_run', 'enforce']),
+    reasons: z.array(z.string()).describe('For a person, the weightiest first'),
+  }),
+});
+const UnbanFailed = z.object({
+  ...Envelope,
+  type: z.literal('unban.failed'),
+  ban: Ban,
+  failure: z.object({ reason: z.string().describe('What was seen in place of the end of the ban') }),
+});
 
 const Denylist = z.object({ network: z.string().describe('CIDR, or a host name as it was typed'), source: z.string() });
 const DenylistAdded = z.object({ ...Envelope, type: z.literal('denylist.added'), denylist: Denylist });
@@ -193,6 +214,9 @@ const Digest = z.object({
     jails: z.array(Counted),
     known_users: z.array(Counted).describe('Own users whose networks were banned, and how often; ten at most'),
     end_reasons: z.array(Counted),
+    decisions: z
+      .array(Counted)
+      .describe('What the auto-unban policy decided: kept, suggested, lifting, lifted, failed'),
   }),
 });
 
@@ -200,6 +224,8 @@ export const BanEvent = z.discriminatedUnion('type', [
   BanStarted,
   BanExtended,
   BanEnded,
+  UnbanDecided,
+  UnbanFailed,
   DenylistAdded,
   DenylistRemoved,
   AllowlistAdded,

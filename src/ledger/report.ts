@@ -24,6 +24,8 @@ export interface Report {
   jails: Counted[];
   knownUsers: Counted[];
   endReasons: Counted[];
+  /** What the policy decided in this stretch: kept, suggested, lifting, lifted, failed. */
+  decisions: Counted[];
 }
 
 const LISTED = 10;
@@ -95,6 +97,12 @@ export function reportOf(db: Database, from: number, to: number): Report {
     endReasons: counted(
       `SELECT end_reason AS name, count(*) AS count FROM bans
          WHERE state = 'ended' AND adopted = 0 AND ended_at >= ?1 AND ended_at < ?2`,
+      from,
+      to,
+    ),
+    decisions: counted(
+      `SELECT state AS name, count(*) AS count FROM decisions
+         WHERE by = 'policy' AND state NOT IN ('due', 'over') AND decided_at >= ?1 AND decided_at < ?2`,
       from,
       to,
     ),

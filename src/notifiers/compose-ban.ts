@@ -14,7 +14,7 @@ import {
 import { hostOf, type Network } from '../core/network.ts';
 import { formatDuration, plural } from '../core/text.ts';
 
-type BanTold = Extract<BanEvent, { ban: Ban }>;
+type BanTold = Extract<BanEvent, { type: 'ban.started' | 'ban.extended' | 'ban.ended' }>;
 
 /** Names that one line lists; the rest is counted. */
 const NAMED = 3;
@@ -85,7 +85,7 @@ function titleOf({ type, ban }: BanTold): Line {
 }
 
 /** `Logs in from there: anna@example.org (41 logins, the last 2026-11-22 18:04) and 2 others`. */
-function ownUsers(ban: Ban): Line {
+export function ownUsers(ban: Ban): Line {
   const users = ban.known_users.slice(0, NAMED).map(({ name, logins, last_seen_at }): Line => {
     const last = moment(Date.parse(last_seen_at));
     return [code(name), ` (${plural(logins, 'login')}, the last `, last, ')'];
@@ -136,11 +136,7 @@ function factsOf({ type, ban }: BanTold): Message['facts'] {
     const rules = ban.rules.slice(0, LISTED).map((rule): Line => [code(rule)]);
     facts.push({ label: ban.rules.length === 1 ? 'Rule' : 'Rules', value: joinLines(rules, ', ') });
   }
-  if (ban.reputation !== undefined) {
-    const { source, score, reports } = ban.reputation;
-    const detail = reports === undefined ? '' : `, ${plural(reports, 'report')}`;
-    facts.push({ label: 'Reputation', value: [words(source, 32), ` ${score} of 100${detail}`] });
-  }
+  facts.push(...reputationFact(ban));
   if (ban.history !== undefined && ban.history.bans > 1) {
     const { bans, window_days, first_seen_at } = ban.history;
     const first = moment(Date.parse(first_seen_at));
@@ -149,7 +145,14 @@ function factsOf({ type, ban }: BanTold): Message['facts'] {
   return facts;
 }
 
-function untilFact(ban: Ban): Message['facts'] {
+export function reputationFact({ reputation }: Ban): Message['facts'] {
+  if (reputation === undefined) return [];
+  const { source, score, reports } = reputation;
+  const detail = reports === undefined ? '' : `, ${plural(reports, 'report')}`;
+  return [{ label: 'Reputation', value: [words(source, 32), ` ${score} of 100${detail}`] }];
+}
+
+export function untilFact(ban: Ban): Message['facts'] {
   if (ban.until === undefined) return ban.permanent ? [{ label: 'Until', value: ['a person lifts it'] }] : [];
   const time = Date.parse(ban.until);
   return [

@@ -52,6 +52,7 @@ function factsOf(digest: Digest): Message['facts'] {
       ),
     },
     { label: 'Ended', value: counted(digest.end_reasons) },
+    { label: 'Policy', value: counted(digest.decisions) },
     { label: 'Lifted', value: totals.lifted > 0 ? [words(plural(totals.lifted, 'ban'))] : [] },
   ];
   return facts.filter(({ value }) => value.length > 0);

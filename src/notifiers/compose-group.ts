@@ -13,6 +13,7 @@ import {
 import { formatCount, formatDuration, plural } from '../core/text.ts';
 import { lengthOf, servicesOf, whoOf } from './compose-ban.ts';
 import { eventLine, type OtherEvent } from './compose-other.ts';
+import { unbanLine, unbanTone } from './compose-unban.ts';
 import { commonest, GroupTally, LISTED } from './group-tally.ts';
 
 /** Entries that one fact lists. */
@@ -35,6 +36,14 @@ const OTHER_WORDS: Record<OtherEvent['type'], string> = {
   digest: 'digest',
 };
 
+/** What was decided on bans, as it is counted: `2 lifted by cowbell`. */
+const DECISION_WORDS = {
+  failed: 'could not be lifted',
+  lift: 'lifted by cowbell',
+  'would-lift': 'would be lifted',
+  keep: 'left to stand',
+} as const;
+
 const TROUBLES: readonly BanEvent['type'][] = [
   'source.down',
   'notifier.down',
@@ -51,6 +60,7 @@ export function composeGroup(events: Iterable<BanEvent>): Message {
   const isTest = tally.total > 0 && tally.tests === tally.total;
   const { started, own, newsCount, endedAlone } = tally;
   const strangers = started - own;
+  const decisions = sumOf(tally.decisions);
   const listed = Math.max(LISTED - own, 3);
   return {
     tone: toneOf(tally),
@@ -61,6 +71,10 @@ export function composeGroup(events: Iterable<BanEvent>): Message {
     items: [
       ...listOf(tally.ownBans, own, 'of your own users', (ban) => banLine(ban, tally)),
       ...listOf(tally.news, newsCount, '', otherLine),
+      ...listOf(tally.decided, decisions, decisions === 1 ? 'decision' : 'decisions', (event) => [
+        `${ICONS[unbanTone(event)]} `,
+        ...unbanLine(event),
+      ]),
       ...listOf(tally.worst.slice(0, listed), strangers, strangers - listed === 1 ? 'ban' : 'bans', (ban) =>
         banLine(ban, tally),
       ),
@@ -74,13 +88,21 @@ export function composeGroup(events: Iterable<BanEvent>): Message {
 }
 
 /** `37 bans (3 of them over), 4 ended, 1 other event`. */
-function countsOf({ started, over, endedAlone, extended, others }: GroupTally): string {
+function countsOf({ started, over, endedAlone, extended, others, decisions }: GroupTally): string {
   const bans = [
     ...(started > 0 ? [`${plural(started, 'ban')}${over > 0 ? ` (${formatCount(over)} of them over)` : ''}`] : []),
     ...(endedAlone > 0 ? [`${formatCount(endedAlone)} ended`] : []),
     ...(extended > 0 ? [`${formatCount(extended)} extended`] : []),
   ];
+  for (const [decision, word] of Object.entries(DECISION_WORDS)) {
+    const count = decisions.get(decision as keyof typeof DECISION_WORDS) ?? 0;
+    if (count > 0) bans.push(`${formatCount(count)} ${word}`);
+  }
   return [...bans, ...(others > 0 ? [plural(others, bans.length > 0 ? 'other event' : 'event')] : [])].join(', ');
+}
+
+function sumOf(counts: ReadonlyMap<unknown, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
 }
 
 /** Those that were kept, then how many there are besides. */
@@ -90,9 +112,9 @@ function listOf<T>(kept: readonly T[], total: number, noun: string, lineOf: (thi
   return rest > 0 ? [...lines, [`and ${formatCount(rest)} more${noun === '' ? '' : ` ${noun}`}`]] : lines;
 }
 
-function toneOf({ own, started, otherTypes }: GroupTally): Tone {
+function toneOf({ own, started, otherTypes, decisions }: GroupTally): Tone {
   if (own > 0) return 'own';
-  if (otherTypes.has('source.down') || otherTypes.has('notifier.down')) return 'trouble';
+  if (otherTypes.has('source.down') || otherTypes.has('notifier.down') || decisions.has('failed')) return 'trouble';
   if (started > 0) return 'ban';
   return otherTypes.has('bans.cleared') ? 'cleared' : 'end';
 }

@@ -1,6 +1,7 @@
 import type { Ban, BanEvent, EndReason } from '../core/event.ts';
 import { type Network, parseNetwork, prefixOf } from '../core/network.ts';
 import type { OtherEvent } from './compose-other.ts';
+import type { UnbanTold } from './compose-unban.ts';
 
 /** Bans of strangers that one message lists; the rest is counted. */
 export const LISTED = 10;
@@ -45,6 +46,13 @@ export class GroupTally {
   readonly worst: Ban[] = [];
   /** The first of those that had started before. */
   readonly endedBans: Ban[] = [];
+  /** What was decided on bans, by what was decided; `failed` is a lift that did not work. */
+  readonly decisions = new Map<'lift' | 'would-lift' | 'keep' | 'failed', number>();
+  /** The first of them. */
+  readonly decided: UnbanTold[] = [];
+  /** Bans that are lifted here: that they then ended is not told twice. */
+  readonly #lifting = new Set<string>();
+  #liftedHere = 0;
   newsCount = 0;
   readonly news: OtherEvent[] = [];
   readonly quiet: OtherEvent[] = [];
@@ -58,13 +66,14 @@ export class GroupTally {
     if (this.hosts.size < LISTED) this.hosts.add(event.host);
     if (event.type === 'ban.started') this.#start(event.ban);
     else if (event.type === 'ban.ended') this.#end(event.ban);
-    else if ('ban' in event) this.extended++;
+    else if (event.type === 'ban.extended') this.extended++;
+    else if ('ban' in event) this.#decide(event);
     else this.#other(event);
   }
 
   /** Those that ended, and whose beginning is not told in the same message. */
   get endedAlone(): number {
-    return this.ended - this.over;
+    return this.ended - this.over - this.#liftedHere;
   }
 
   #start(ban: Ban): void {
@@ -96,9 +105,17 @@ export class GroupTally {
     if (this.endOf.has(ban.id) && this.endOf.get(ban.id) === undefined) {
       this.over++;
       this.endOf.set(ban.id, reason);
+    } else if (this.#lifting.has(ban.id)) {
+      this.#liftedHere++;
     } else if (this.endedBans.length < LISTED) {
       this.endedBans.push(ban);
     }
+  }
+
+  #decide(event: UnbanTold): void {
+    count(this.decisions, event.type === 'unban.failed' ? 'failed' : event.decision.action);
+    if (event.type === 'unban.decided' && event.decision.action === 'lift') this.#lifting.add(event.ban.id);
+    if (this.decided.length < LISTED) this.decided.push(event);
   }
 
   #other(event: OtherEvent): void {

@@ -62,6 +62,22 @@ export function sampleEvents(host: string, now: number): BanEvent[] {
       type: 'ban.ended',
       ban: { ...ban, repeats: 4, started_at: toRfc3339(now - 600_000), ended_at: at, end_reason: 'lifted' },
     },
+    {
+      ...envelope('lifting'),
+      type: 'unban.decided',
+      ban: ownBan,
+      decision: {
+        action: 'lift',
+        mode: 'enforce',
+        reasons: ['score 0 of 100 (abuseipdb), within 25', '41 logins of 1 own user in 14 days'],
+      },
+    },
+    {
+      ...envelope('unlifted'),
+      type: 'unban.failed',
+      ban: ownBan,
+      failure: { reason: 'netfilter still has the ban 15 s after it was asked to lift it' },
+    },
     { ...envelope('denied'), type: 'denylist.added', denylist: { network: '198.51.100.0/24', source: 'netfilter' } },
     {
       ...envelope('undenied'),
@@ -208,6 +224,10 @@ function sampleDigest(now: number): Extract<BanEvent, { type: 'digest' }>['diges
     known_users: [{ name: 'anna@example.org', count: 1 }],
     end_reasons: [
       { name: 'expired', count: 55 },
+      { name: 'lifted', count: 2 },
+    ],
+    decisions: [
+      { name: 'kept', count: 61 },
       { name: 'lifted', count: 2 },
     ],
   };

@@ -93,6 +93,7 @@ export class Digests {
       jails: report.jails,
       known_users: report.knownUsers,
       end_reasons: report.endReasons,
+      decisions: report.decisions,
     };
   }
 }

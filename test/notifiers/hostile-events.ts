@@ -42,7 +42,7 @@ export const HOSTILE_TEXTS: readonly string[] = [
 ];
 
 /** Strings that only cowbell writes: times, identifiers and words of its own. */
-const OURS = /^(id|type|at|since|from|to|period|end_reason|\w+_at|until)$/;
+const OURS = /^(id|type|at|since|from|to|period|end_reason|action|mode|\w+_at|until)$/;
 
 /** Every event of every kind, and a ban with all that one can have, with `text` wherever a string may come from outside. */
 export function eventsWith(text: string): BanEvent[] {

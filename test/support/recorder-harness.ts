@@ -134,6 +134,10 @@ export function shortEvent(event: BanEvent): string {
     case 'ban.started':
     case 'ban.extended':
       return `${event.type} ${event.ban.network}`;
+    case 'unban.decided':
+      return `${event.type} ${event.ban.network} ${event.decision.action}`;
+    case 'unban.failed':
+      return `${event.type} ${event.ban.network}`;
     case 'bans.cleared':
       return `${event.type} ${event.cleared.count}`;
     case 'bans.adopted':

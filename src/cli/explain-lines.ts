@@ -58,7 +58,8 @@ export function* explainLines(parser: LineParser, lines: Iterable<string>): Gene
 
 /** `explainLines` for one line: the observation, or null if it says nothing. */
 export function explainLine({ parseLine, lostPrefixes = [] }: LineParser, text: string): Explained | null {
-  const readings = unwrapLine(text.replace(/\r?\n?$/, ''));
+  // What an editor or a mail program puts around a line.
+  const readings = unwrapLine(text.replace(/^[\uFEFF \t]{1,32}|[ \t\r\n]{1,32}$/g, ''));
   for (const reading of readings) {
     const statement = parseLine(reading);
     if (statement !== undefined) return explained(statement);

@@ -43,8 +43,8 @@ export const addExplain: AddCommand = (program, context) => {
 /** The parser of a type with its defaults, or of a watcher of the configuration, by its name or its type. */
 async function findParser(watcher: string, file: string | undefined, { env }: CliContext) {
   const { meantWatcher, watcherDefinition, WATCHER_TYPES } = await import('../assemble.ts');
-  const configured = file === undefined ? [] : (await import('../config/load.ts')).loadConfig({ file, env }).watchers;
-  const { definition, options } = meantWatcher(watcher, configured ?? []);
+  const configured = file === undefined ? [] : (await import('../config/load.ts')).loadWatchers({ file, env });
+  const { definition, options } = meantWatcher(watcher, configured);
   if (definition?.createParser === undefined) {
     const readers = WATCHER_TYPES.filter((each) => watcherDefinition(each)?.createParser !== undefined);
     throw new CommandFailure(`there is no watcher "${watcher}" that reads lines; there are ${readers.join(', ')}`);

@@ -23,6 +23,10 @@ const STAMP = /^(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\
 const SYSLOG_DRIVER =
   /^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) [\w.:-]{1,255} (?:docker\/)?(?:[0-9a-f]{12,64}|[\w.-]{0,64}netfilter[\w.-]{0,64})(?:\[\d{1,10}\])?: /;
 
+/** fail2ban in the journal: no time and no level of its own. */
+const F2B_JOURNAL =
+  /^\S[^[\]]{0,100} fail2ban(?:-server|\.\w{1,16})?\[(\d{1,10})\]: (?:(?:NOTICE|INFO|WARNING) +)?(?=\[[\w.-]{1,64}\] (?:Restore |Increase )?(?:Ban|Unban|Found) )/;
+
 /** A row of the log page in mailcow's UI, in the browser's way to write a date. */
 const UI_ROW =
   /^\d{1,4}[./-]\d{1,2}[./-]\d{1,4},? \d{1,2}:\d\d:\d\d(?:[ \u202f][AaPp]\.?[Mm]\.?)?(?: ?\| ?|\t)(crit|warn|info)(?: ?\| ?|\t)/;
@@ -49,6 +53,12 @@ function unwrapOnce(text: string): string[] | undefined {
   for (const front of [SYSLOG_DRIVER, STAMP, COMPOSE, REDIS_CLI]) {
     const match = front.exec(text);
     if (match !== null) return [text.slice(match[0].length)];
+  }
+  const journal = F2B_JOURNAL.exec(text);
+  if (journal !== null) {
+    const said = text.slice(journal[0].length);
+    const part = / Found /.test(said.slice(0, 80)) ? 'filter  ' : 'actions ';
+    return [`1970-01-01 00:00:00,000 fail2ban.${part}[${journal[1]}]: NOTICE  ${said}`];
   }
   const row = UI_ROW.exec(text);
   if (row !== null) return [recordText({ priority: row[1], message: text.slice(row[0].length) }) ?? ''];

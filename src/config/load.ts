@@ -50,8 +50,32 @@ function readFile(path: string): string {
 }
 
 /** The configuration that a text in YAML gives; `file` is for messages. */
-export function parseConfig(text: string, { env, file }: { env: Environment; file?: string }): Config {
-  const { value: written, locate } = readYaml(text, file);
+export function parseConfig(text: string, { env, file }: Surroundings): Config {
+  return checkConfig(readYaml(text, file), { env, file });
+}
+
+/** The watchers of the configuration alone, for who reads nothing else: what the rest of it lacks does not matter. */
+export function loadWatchers({ file, env }: { file: string; env: Environment }): WatcherConfig[] {
+  const { value, locate } = readYaml(readFile(file), file);
+  const watchers = valueAt(value, ['watchers']);
+  const rest = {
+    notifiers: [{ type: 'console' }],
+    redis: {},
+    mailcow_api: { url: 'https://mail.example.org', key: 'none' },
+  };
+  const whole = { value: { ...(watchers !== undefined && { watchers }), ...rest }, locate };
+  return checkConfig(whole, { env: { ...env, REDISPASS: undefined }, file }).watchers ?? [];
+}
+
+interface Surroundings {
+  env: Environment;
+  file?: string | undefined;
+}
+
+function checkConfig(
+  { value: written, locate }: { value: unknown; locate: Locate },
+  { env, file }: Surroundings,
+): Config {
   const findings: Finding[] = [];
   const origins: Origins = new Map();
   const expanded = expandVariables(written, env, findings);

@@ -65,9 +65,9 @@ function readPlace(text: string, pattern: RegExp): LoginText | undefined {
   const said = text.slice(place.index + place[0].length);
   const mechanism = is24 ? place[2]?.toUpperCase() : undefined;
   const session = is24 ? place[3] : place[2];
-  // A password that is printed as it is stands behind them, and may look like a place as well: then nothing is sure.
-  const isSure = places.length === 1 || !/(?<!SHA1 of )given password: /.test(text);
   const addresses = places.flatMap((each) => ipsOf(each[1]));
+  // The name in front, and what a token or a password says behind, may look like a place as well: then nothing is sure.
+  const isSure = new Set(addresses).size === 1;
   const verdict = VERDICT.exec(said)?.[0];
   return {
     outcome: verdict === undefined || NOT_THE_LAST.test(said) ? 'neither' : 'failed',

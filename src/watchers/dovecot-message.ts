@@ -24,6 +24,9 @@ const LOGIN = /^(?:dovecot: )?(imap|pop3|managesieve|sieve|submission)-login: (?
  */
 const FAILED =
   /\((auth failed|authorization failed|tried to use dis(?:abled|allowed) \w{1,20} auth|proxy dest auth(?:entication failure| failed)|user disabled|password expired|login disabled)(?: to [\w.:-]{1,255})?(?:, (?:\d{1,9}\/)?(\d{1,9}) (?:attempts|successful auths))?/;
+/** How dovecot begins to tell of the end of a connection: other messages quote what the client sent, as `ID sent: …`. */
+const END =
+  /^(?:Disconnected|Aborted login|Login aborted|Client has quit|Remote closed|Connection closed|Inactivity|Too many invalid|Maximum number of connections|Internal login failure|proxy\()/i;
 const OTHER = /\(([a-z][A-Za-z' ]{2,60}?)(?: in \d|[,)])/;
 
 /** Behind the client's address there are only dovecot's own words: nothing in angle brackets but the session, at the end. */
@@ -110,7 +113,7 @@ function placeOf([, rip, session]: readonly (string | undefined)[], own: string)
 
 function outcomeOf(own: string): Pick<LoginText, 'outcome' | 'reason' | 'attempts'> {
   if (own === 'Login: ' || own === 'Logged in: ') return { outcome: 'succeeded' };
-  const failed = FAILED.exec(own);
+  const failed = END.test(own) ? FAILED.exec(own) : null;
   if (failed !== null) {
     return { outcome: 'failed', reason: failed[1] as string, attempts: Math.max(1, Number(failed[2] ?? 1)) };
   }

@@ -40,7 +40,16 @@ export function readAnswer(response: HttpResponse, { now, key }: { now: number; 
 
 /** The answer is JSON, but not what was asked for. */
 export function otherShape(what: string, json: unknown): TransientError {
-  return transient(`mailcow's API answers, but not with ${what}: ${quote(JSON.stringify(json) ?? '')}`);
+  return transient(`mailcow's API answers, but not with ${what}: ${quote(textOf(json))}`);
+}
+
+/** What is nested too deep to be written out is named. */
+function textOf(json: unknown): string {
+  try {
+    return JSON.stringify(json) ?? '';
+  } catch {
+    return 'JSON that is nested too deep';
+  }
 }
 
 const REFUSAL = /^(?:authentication failed$|api access denied for ip )/;

@@ -13,6 +13,9 @@ const REJECTED = new RegExp(`^(?:${QUEUE_ID})?((?:milter-|proxy-)?reject): ${STA
 /** A cheap first look: most lines are none of these. */
 const MAY_REJECT = /^(?:[0-9A-Za-z]{4,24}: )?(?:milter-|proxy-)?reject: /;
 
+/** mailcow listens on the ports with a 10 in front for whoever comes by a proxy. */
+const NAMED = /[/_-](?:(smtps|submissions|(?:10)?465)|submission|(?:10)?587)[/_-]/;
+
 /** The programs that say something of clients; `/` arrives as `_` where syslog-ng's `sanitize` was at work. */
 const PROGRAM = /^[A-Za-z][\w.+/-]{0,62}[/_](postscreen|smtpd|cleanup)$/;
 
@@ -66,12 +69,9 @@ function readRejected(message: string, part: string | undefined, program: string
   };
 }
 
-/** `postfix/submission/smtpd` is port 587 and `postfix/smtps/smtpd` port 465, by the names that master.cf gives them. */
+/** `postfix/submission/smtpd` is port 587 and `postfix/smtps/smtpd` port 465, by the names or ports that master.cf gives. */
 function serviceOf(program: string | undefined): Service {
-  if (program === undefined || !/s(?:ubmission|mtps)/.test(program)) return 'smtp';
-  return /[/_-](?:smtps|submissions)[/_-]/.test(program)
-    ? 'smtps'
-    : /[/_-]submission[/_-]/.test(program)
-      ? 'submission'
-      : 'smtp';
+  const named = program === undefined ? null : NAMED.exec(program);
+  if (named === null) return 'smtp';
+  return named[1] === undefined ? 'submission' : 'smtps';
 }

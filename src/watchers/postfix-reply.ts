@@ -34,6 +34,7 @@ const SAID = [
   ...['defer_if_permit requested', 'defer_if_reject requested', 'Try again later', 'try again later'],
   ...['Temporary lookup failure', 'Temporary lookup error', 'Message size exceeds fixed limit', 'Mail system error'],
   ...['Insufficient system storage', 'Server configuration error', 'Server local data error', 'bare <LF> received'],
+  ...['access denied for', 'All server ports are busy', 'Server configuration problem', 'Service denied'],
   ...['Must issue a STARTTLS command first', 'Server closing connection', 'Command rejected', 'Bad message'],
   ...[
     'message content rejected',
@@ -52,15 +53,17 @@ const WORDS = SAID.map((words) => words.replace(/[.()]/g, '\\$&')).join('|');
 
 /** A host name stands before some of Postfix's own faults: `421 4.3.0 mail.example.org Server local data error`. */
 const REASON = new RegExp(
-  `^(?:(${CLASS}) rejected(?:: (?:(${WORDS})(?!\\w)|Domain [^\\s<>]{1,255} (does not accept mail)))?|(?:[\\w.-]{1,255} )?(${WORDS})(?!\\w))`,
+  `^(?:(${CLASS}) rejected(?:: (?:(${WORDS})(?!\\w)|Domain [^\\s<>]{1,255} (does not accept mail)))?|(?:[\\w.-]{1,255} )?(?:Error: )?(${WORDS})(?!\\w))`,
 );
 
-/** `Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org`. */
+/** `Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org`; what stands in front is the admin's. */
 const BLOCKED = new RegExp(
-  `^(Service unavailable; )?(client|${CLASS})? ?\\[([^\\]]{1,255})\\] blocked using ([A-Za-z0-9][\\w.-]{0,252}\\w)`,
+  `^([^;<>\\[\\]]{1,60}; )?(client|${CLASS})? ?\\[([^\\]]{1,255})\\] blocked using ([A-Za-z0-9][\\w-]{0,62}(?:\\.[\\w-]{1,63}){0,8})`,
+  'i',
 );
 
 const BLOCKED_USING = ' blocked using ';
+const HELO = ' helo=<';
 
 /** https://www.postfix.org/postconf.5.html#info_log_address_format */
 const QUOTED = /^"(?:[^"\\]|\\.){0,1024}"/;
@@ -84,30 +87,50 @@ function readBlocked(said: string, reply: Reply): number {
   if (!said.includes(BLOCKED_USING)) return 0;
   const match = BLOCKED.exec(said);
   if (match === null) return 0;
-  reply.reason = match[1] === undefined ? 'blocked' : 'Service unavailable';
+  reply.reason = /^service unavailable/i.test(match[1] ?? '') ? 'Service unavailable' : 'blocked';
   // Between the brackets of an address is what the client wrote, which might name a list of its own.
   const isServers = match[2] === undefined || /client/i.test(match[2]);
   const list = match[4] ?? '';
-  if (isServers || said.indexOf(BLOCKED_USING) === said.lastIndexOf(BLOCKED_USING)) reply.dnsbl = list;
+  const isSure = isServers || said.indexOf(BLOCKED_USING) === said.lastIndexOf(BLOCKED_USING);
+  // A zone has a dot: the words of an admin may go on with any other.
+  if (isSure && list.includes('.')) reply.dnsbl = list;
   return match[0].length;
 }
 
 /** In front of the reason stands what it is about, `<a@b>: `: the client's words, which can hold the same words. */
 function readReason(said: string, reply: Reply): number {
-  let at = 0;
+  let at = greetingLength(said);
+  if (at > 0) return matchReason(said, at, reply);
   if (said.startsWith('<')) at = said.indexOf('>: ', 1 + quotedLength(said, 1)) + 3;
   else if (said.startsWith(': ')) at = 2;
   for (let tries = 0; tries < MOST_TRIES; tries++) {
-    const match = REASON.exec(at === 0 ? said : said.slice(at));
-    if (match !== null) {
-      const detail = match[2] ?? (match[3] === undefined ? undefined : `Domain ${match[3]}`);
-      reply.reason =
-        match[1] === undefined ? (match[4] ?? '') : `${match[1]} rejected${detail === undefined ? '' : `: ${detail}`}`;
-      return at + match[0].length;
-    }
+    const end = matchReason(said, at, reply);
+    if (end > 0) return end;
     const next = said.startsWith('<') ? said.indexOf('>: ', at) : -1;
     if (next < 0) break;
     at = next + 3;
+  }
+  return 0;
+}
+
+/** Where a reason that begins at `at` ends; 0 if there is none. */
+function matchReason(said: string, at: number, reply: Reply): number {
+  const match = REASON.exec(at === 0 ? said : said.slice(at));
+  if (match === null) return 0;
+  const detail = match[2] ?? (match[3] === undefined ? undefined : `Domain ${match[3]}`);
+  reply.reason =
+    match[1] === undefined ? (match[4] ?? '') : `${match[1]} rejected${detail === undefined ? '' : `: ${detail}`}`;
+  return at + match[0].length;
+}
+
+/** Length of `<H>: ` in front of a text that ends with `helo=<H>`: a client may greet with any words, these among them. */
+function greetingLength(said: string): number {
+  if (!said.startsWith('<')) return 0;
+  const end = endOf(said.trimEnd());
+  let at = said.indexOf(HELO);
+  for (let tries = 0; at >= 0 && tries < MOST_TRIES; tries++, at = said.indexOf(HELO, at + 1)) {
+    const greeting = `<${said.slice(at + HELO.length, end)}>: `;
+    if (said.startsWith(greeting)) return greeting.length;
   }
   return 0;
 }

@@ -19,7 +19,7 @@ export function parseSogoLine(text: string): Statement | undefined {
 }
 
 /** The line without its prefix; undefined for a line of something else. */
-export function sogoMessageOf(text: string): string | undefined {
+function sogoMessageOf(text: string): string | undefined {
   // Every line of its own names it: this is cheaper than to find out that its front is not there.
   if (!text.includes('sogo')) return undefined;
   const own = OWN.exec(text);

@@ -42,17 +42,6 @@ export function parseSogoMessage(message: string): Statement | undefined {
   return loginStatement(readSogoMessage(message), message);
 }
 
-/** Whether a login breaks off inside the name, which a client may have written with a line break. */
-export function isSogoMessageOpen(text: string): boolean {
-  const login = LOGIN.exec(text);
-  return login !== null && readLogin(text.slice(login[0].length), login).outcome === 'neither';
-}
-
-/** Whether a line may be the end of a message that broke off. */
-export function closesSogoMessage(text: string): boolean {
-  return FAILED_END.test(text) || GOOD_END.test(text);
-}
-
 /** The name goes to the last place where it can end. */
 function readLogin(rest: string, [, verb, addresses]: RegExpExecArray): LoginText {
   const isGood = verb === 'successful login';

@@ -9,21 +9,24 @@ export interface SyslogLine {
 
 const CLOCK = String.raw`\d\d:\d\d:\d\d(?:[.,]\d{1,9})?`;
 
-/** `Nov 23 12:25:23`, `Nov  3 01:02:03`, with a year before or behind where syslog-ng or a router puts one. */
-const BSD_TIME = `(?:\\d{4} )?[A-Z][a-z]{2} [ \\d]?\\d (?:\\d{4} )?${CLOCK}`;
+/** `Nov 23 12:25:23`, `févr.  3 01:02:03`, with a year before, between or behind where syslog-ng or a router puts one. */
+const BSD_TIME = `(?:\\d{4} )?[A-Z]?[a-z\\u00e0-\\u024f]{2,4}\\.? [ \\d]?\\d (?:\\d{4} )?${CLOCK}(?: \\d{4}(?= ))?`;
 
-/** RFC 3339, and how journald prints it with `short-iso` and `short-full`. */
-const ISO_TIME = `\\d{4}-\\d\\d-\\d\\dT${CLOCK}(?:Z|[+-]\\d\\d:?\\d\\d)?|(?:[A-Z][a-z]{2} )?\\d{4}-\\d\\d-\\d\\d ${CLOCK} [A-Z]{3,5}`;
+/** RFC 3339, how journald prints it with `short-iso` and `short-full`, and without a zone as templates of rsyslog have it. */
+const ISO_TIME = `\\d{4}-\\d\\d-\\d\\dT${CLOCK}(?:Z|[+-]\\d\\d:?\\d\\d)?|(?:[A-Z][a-z]{2} )?\\d{4}-\\d\\d-\\d\\d ${CLOCK}(?: [A-Z]{3,5}(?= [^:]))?`;
 
 /** Name, short id or address; syslog-ng may put `source@` in front and the relay behind a slash. */
-const HOST = String.raw`(?:[\w@][\w.@/-]{0,254}|[0-9A-Fa-f:.]{2,45})`;
+const HOST = String.raw`(?:[\w@][\w.@/-]{0,254}|\[?[0-9A-Fa-f:.]{2,45}\]?)`;
 
 /** A program's tag; SOGo puts a blank before its pid. */
 const TAG = String.raw`([A-Za-z_][\w./+-]{0,63})(?: ?\[(\d{1,10})\])?`;
 
-/** FreeBSD's `syslogd -v` puts `<mail.info>` behind the time; Solaris puts `[ID 197553 mail.info]` before the message. */
+/**
+ * FreeBSD's `syslogd -v` puts `<mail.info>` behind the time, BusyBox `mail.info` behind the host; Solaris puts
+ * `[ID 197553 mail.info]` before the message.
+ */
 const LINE = new RegExp(
-  `^(?:<\\d{1,3}>)?(?:${BSD_TIME}|${ISO_TIME}) (?:<\\w{1,16}\\.\\w{1,16}> )?${HOST} {1,8}${TAG}: (?:\\[ID \\d{1,10} \\w{1,16}\\.\\w{1,16}\\] )?`,
+  `^(?:<\\d{1,3}>)?(?:${BSD_TIME}|${ISO_TIME}) (?:<\\w{1,16}\\.\\w{1,16}> )?${HOST} {1,8}(?:[a-z]{2,10}\\d?\\.[a-z]{3,8} )?${TAG}: (?:\\[ID \\d{1,10} \\w{1,16}\\.\\w{1,16}\\] )?`,
 );
 
 /** https://www.rfc-editor.org/rfc/rfc5424#section-6 */

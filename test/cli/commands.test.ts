@@ -118,6 +118,24 @@ describe('explain', () => {
     expect(out).toBe([1, 2, 3].map((line) => `{"line":${line},"observation":null}\n`).join(''));
   });
 
+  it('reads the watchers of a configuration, whatever the rest of it lacks', async () => {
+    const folder = tempDir();
+    const file = join(folder, 'cowbell.yaml');
+    const pattern = "{kind: auth-failed, regex: '^login of (?P<account>\\S+) from <HOST> failed$'}";
+    const watchers = `[{type: redis}, {type: pattern, container: app, patterns: [${pattern}]}]`;
+    writeFileSync(
+      file,
+      `redis: {password: '\${NONE}'}\nnotifiers: [{type: slack, url: '\${NONE}'}]\nwatchers: ${watchers}\n`,
+    );
+    const { out, err } = await cowbell(['explain', '-w', 'pattern', '-c', file], {
+      input: 'login of bob from 198.51.100.7 failed\n',
+    });
+    expect(err).toBe('');
+    expect(JSON.parse(out)).toMatchObject({ observation: { kind: 'auth-failed', account: 'bob' } });
+    writeFileSync(file, `notifiers: [{type: slack}]\nwatchers: [{type: pattern}]\n`);
+    expect((await cowbell(['explain', '-w', 'pattern', '-c', file], { input: 'x' })).err).toContain('watchers[0]');
+  });
+
   it('says which watchers there are, and that a file is not there', async () => {
     expect((await cowbell(['explain', '--watcher', 'redis'])).err).toContain('there are netfilter, ');
     expect((await cowbell(['explain', '-w', 'netfilter', '/nowhere'])).err).toMatch(/\/nowhere cannot be read: ENOENT/);

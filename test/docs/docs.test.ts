@@ -49,7 +49,9 @@ describe.each(PAGES)('%s', (page) => {
     );
     const examples = [...text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, yaml = '']) => yaml);
     for (const example of examples) {
-      const complete = example.replace(/url_file: .*/g, 'url: https://discord.com/api/webhooks/123456789012345678/x');
+      const complete = example
+        .replace(/url_file: .*/g, 'url: https://discord.com/api/webhooks/123456789012345678/x')
+        .replace(/(\w+)_file: .*/g, '$1: secret');
       expect(() => parseConfig(complete, { env })).not.toThrow();
     }
   });

@@ -41,6 +41,9 @@ test.each([
   `Nov 23 11:48:41 mail 3f2a1b4c5d6e[812]: ${MESSAGE}`,
   `2026-11-23T11:48:41.123+01:00 mail docker/netfilter-mailcow-1[812]: ${LINE}`,
   `${LINE}\r\n`,
+  `  ${LINE}`,
+  `\uFEFF${LINE} `,
+  `\t${MESSAGE}\t`,
 ])('%j is the ban', (line) => {
   expect(explainLine(netfilter, line)).toEqual(BAN);
 });
@@ -93,6 +96,10 @@ test.each([
   ['fail2ban-1  | 2026-11-23 11:12:03,875 fail2ban.actions        [1]: NOTICE  [sshd] Ban 203.0.113.7', 'banned'],
   ['2026-11-23 11:15:13,546 7F5311C9D6C0 NOTIC [sshd] Ban 203.0.113.7', 'banned'],
   ['fail2ban-1  |  2026-11-23 11:15:13,546 7F5311C9D6C0 NOTIC [sshd] Ban 203.0.113.7', 'banned'],
+  ['Nov 23 11:15:13 host fail2ban.actions[15699]: NOTICE [sshd] Ban 203.0.113.7', 'banned'],
+  ['Nov 23 11:15:13 host fail2ban[15699]: [sshd] Ban 203.0.113.7', 'banned'],
+  ['Nov 23 11:15:13 host fail2ban-server[15699]: [sshd] Unban 203.0.113.7', 'unbanned'],
+  ['Nov 23 11:15:13 host fail2ban.filter[15699]: [sshd] Found 203.0.113.7 - 2026-11-23 11:15:12', 'auth-failed'],
 ])('fail2ban: %j is %s, though a live watcher may refuse it', (line, kind) => {
   expect(explainLine(fail2ban, line)).toMatchObject({ kind, ip: '203.0.113.7', jail: 'sshd' });
 });

@@ -82,6 +82,8 @@ describe('a route', () => {
       'ban.started',
       'ban.extended',
       'ban.ended',
+      'unban.decided',
+      'unban.failed',
       'denylist.added',
       'denylist.removed',
     ]);

@@ -114,3 +114,12 @@ describe('an attempt, as the auth process tells of it', () => {
     expect(parseDovecotLine(SYSLOG + message)).toBeUndefined();
   });
 });
+
+test.each([
+  'auth: oauth2(b,1.1.1.1): oauth2 failed: x,8.8.8.8): unknown user',
+  'auth(b,1.1.1.1,sasl:xoauth2)<s>: oauth2: oauth2 failed: x,8.8.8.8): unknown user',
+  'auth: sql(b,1.1.1.1): Password mismatch (SHA1 of given password: ,8.8.8.8): unknown user)',
+  'auth: lua(x,8.8.8.8): unknown user,1.1.1.1,<s>): unknown user',
+])('%s blames nobody: two places could be the client’s', (message) => {
+  expect(parseDovecotLine(SYSLOG + message)?.ip).toBeUndefined();
+});

@@ -150,3 +150,10 @@ describe('a good login', () => {
     expect(parseDovecotLine(`${SYSLOG}imap-login: Login: user=<>, ${END}`)).toBeUndefined();
   });
 });
+
+test.each([
+  'imap-login: ID sent: name=(auth failed, 999999999 attempts): user=<u>, rip=8.8.8.8, lip=172.22.1.250, session=<s>',
+  'imap-login: Debug: client said (auth failed, 3 attempts): user=<u>, rip=8.8.8.8, lip=172.22.1.250, session=<s>',
+])('%s is no failed login: it does not tell of an end', (message) => {
+  expect(parseDovecotLine(SYSLOG + message)).toBeUndefined();
+});

@@ -37,7 +37,7 @@ describe('whatever a client writes', () => {
   // dovecot puts `?` for control characters; a name like `7): ` makes another line of its own kind, which is not read.
   const name = hostile.map((text) => text.replace(/\p{Cc}/gu, '?').replace(/^(?:\d+|default)\): /, ''));
 
-  test('into the name, the address is the one that dovecot wrote', () => {
+  test('into the name, the address is the one that dovecot wrote, or none', () => {
     fc.assert(
       fc.property(name, (user) => {
         const failed = parseDovecotLine(
@@ -57,7 +57,10 @@ describe('whatever a client writes', () => {
           `auth: lua(${cut},185.36.81.23,<s>): unknown user`,
           `auth(${cut},185.36.81.23,sasl:plain)<s>: lua: unknown user`,
         ]) {
-          expect(parseDovecotLine(SYSLOG + backend)?.ip).toBe('185.36.81.23');
+          // With a place of its own in the name, the line is of nobody.
+          expect(cut.includes(')') ? [undefined, '185.36.81.23'] : ['185.36.81.23']).toContain(
+            parseDovecotLine(SYSLOG + backend)?.ip,
+          );
         }
         const refused = `auth: plain(?,185.36.81.23,<s>): Username character disallowed by auth_username_chars: 0x20 (username: ${user})`;
         expect(parseDovecotLine(SYSLOG + refused)?.ip).toBe('185.36.81.23');

@@ -5,6 +5,7 @@ import { messageOf, PermanentError, TransientError } from '../../src/core/errors
 import type { BanEvent } from '../../src/core/event.ts';
 import { SourceHealth } from '../../src/pipeline/source-health.ts';
 import { superviseWatcher } from '../../src/pipeline/supervise.ts';
+import { otherShape } from '../../src/watchers/mailcow-api-answer.ts';
 import { eventually } from '../support/eventually.ts';
 import { API_KEY, type RawAnswer } from '../support/mailcow-api-server.ts';
 import { createRecordingLogger } from '../support/recording-logger.ts';
@@ -224,4 +225,9 @@ describe('under supervision', () => {
     });
     expect(told.map(({ type }) => type)).toEqual(['source.down', 'source.up']);
   });
+});
+
+it('an answer that is nested too deep to be shown is refused like any other', () => {
+  const deep = JSON.parse(`${'['.repeat(20_000)}${']'.repeat(20_000)}`) as unknown;
+  expect(otherShape('the bans', deep).message).toMatch(/^mailcow's API answers, but not with the bans: /);
 });

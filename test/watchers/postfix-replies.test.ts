@@ -184,3 +184,54 @@ test.each([
   for (const program of ['postfix/smtpd', 'postfix/cleanup', 'postfix/postscreen', undefined])
     expect(said(message, program)).toBeUndefined();
 });
+
+test('a greeting that holds the words of a reply decides nothing', () => {
+  const helo = 'x>: Recipient address rejected: User unknown; from=<ceo@example.org> to=<b@example.org> proto=ESMTP';
+  expect(
+    said(
+      `NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 501 5.5.2 <${helo}>: Helo command rejected: Invalid name; ` +
+        `from=<a@sender.example> to=<b@example.org> proto=ESMTP helo=<${helo}>`,
+    ),
+  ).toMatchObject({ ...IP, reason: 'Helo command rejected: Invalid name', sender: 'a@sender.example' });
+});
+
+test.each([
+  ['554 Service denied; Client host [192.0.2.1] blocked using bl.spamcop.net; see x', 'blocked', 'bl.spamcop.net'],
+  ['554 5.7.1 SERVICE UNAVAILABLE; Client host [192.0.2.1] blocked using x', 'Service unavailable', undefined],
+  [
+    '554 5.7.1 SERVICE UNAVAILABLE; Client host [192.0.2.1] blocked using zen.spamhaus.org=127.0.0.3 ; x',
+    'Service unavailable',
+    'zen.spamhaus.org',
+  ],
+  [
+    '554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using Trend Micro',
+    'Service unavailable',
+    undefined,
+  ],
+  [
+    '554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using multiple lists',
+    'Service unavailable',
+    undefined,
+  ],
+  ['550 5.7.1 Error: access denied for unknown[192.0.2.1]', 'access denied for', undefined],
+  ['552 5.3.4 Error: message file too big', 'message file too big', undefined],
+  ['421 4.3.2 All server ports are busy', 'All server ports are busy', undefined],
+  ['451 4.3.5 Server configuration problem', 'Server configuration problem', undefined],
+])('%s', (reply, reason, dnsbl) => {
+  const found = said(`NOQUEUE: reject: RCPT from unknown[192.0.2.1]: ${reply}; ${ENVELOPE}`) as { dnsbl?: string };
+  expect(found).toMatchObject({ reason });
+  expect(found.dnsbl).toBe(dnsbl);
+});
+
+test.each([
+  ['postfix/587/smtpd', 'submission'],
+  ['postfix/10587/smtpd', 'submission'],
+  ['postfix/submission/smtpd', 'submission'],
+  ['postfix/465/smtpd', 'smtps'],
+  ['postfix/10465/smtpd', 'smtps'],
+  ['postfix-smtps/smtpd', 'smtps'],
+  ['postfix/smtpd', 'smtp'],
+  ['postfix/2525/smtpd', 'smtp'],
+])('%s is %s', (program, service) => {
+  expect(said('lost connection after AUTH from unknown[192.0.2.1]', program)).toMatchObject({ service });
+});

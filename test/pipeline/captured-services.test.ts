@@ -67,9 +67,10 @@ describe('the log of postfix, recorded with the settings of mailcow', () => {
 });
 
 describe.each([
-  ['dovecot', createDovecotWatcher, 'dovecot/mailcow-2.3.19.log'],
-  ['SOGo', createSogoWatcher, 'sogo/lines.log'],
-] as const)('the log of %s', (_, create, path) => {
+  ['dovecot', createDovecotWatcher, 'dovecot/mailcow-2.3.19.log', true],
+  // A name can forge a line there.
+  ['SOGo', createSogoWatcher, 'sogo/lines.log', false],
+] as const)('the log of %s', (_, create, path, isTrusted) => {
   it('counts attempts, not lines, and knows who logged in from where', async () => {
     const { h, ofKind } = await play(create, path);
     // IPv4 is a part of it here.
@@ -79,7 +80,7 @@ describe.each([
     // A connection's last line tells of what the lines before it have told already.
     expect(total > 0 && total <= told + 10).toBe(true);
     const logins = ofKind('authenticated');
-    expect(logins.length).toBeGreaterThan(0);
+    expect(logins.length > 0).toBe(isTrusted);
     for (const { ip, account } of logins) {
       const names = h.ledger.knownUsers.inside(networkOf(ip as never), SINCE).map(({ name }) => name);
       expect(names).toContain(account);

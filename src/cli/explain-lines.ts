@@ -58,15 +58,15 @@ export function* explainLines(parser: LineParser, lines: Iterable<string>): Gene
 
 /** `explainLines` for one line: the observation, or null if it says nothing. */
 export function explainLine({ parseLine, lostPrefixes = [] }: LineParser, text: string): Explained | null {
-  // What an editor or a mail program puts around a line.
-  const readings = unwrapLine(text.replace(/^[\uFEFF \t]{1,32}|[ \t\r\n]{1,32}$/g, ''));
+  const written = text.replace(/\r?\n?$/, '');
+  // What an editor or a mail program puts around a line; a blank at the end may be the program's own, too.
+  const begun = written.replace(/^[\uFEFF \t]{1,32}/, '');
+  const pasted = [...new Set([written, begun, begun.replace(/[ \t]{1,32}$/, '')])].map(unwrapLine);
+  const readings = pasted.flat();
+  const bare = pasted.map((each) => each.at(-1) ?? '');
+  for (const prefix of lostPrefixes) readings.push(...bare.map((each) => prefix + each));
   for (const reading of readings) {
     const statement = parseLine(reading);
-    if (statement !== undefined) return explained(statement);
-  }
-  const bare = readings.at(-1) ?? '';
-  for (const prefix of lostPrefixes) {
-    const statement = parseLine(prefix + bare);
     if (statement !== undefined) return explained(statement);
   }
   return null;

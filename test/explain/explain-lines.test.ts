@@ -5,6 +5,8 @@ import type { Network } from '../../src/core/network.ts';
 import { fail2banWatcher } from '../../src/watchers/fail2ban.ts';
 import { parseFail2banLine } from '../../src/watchers/fail2ban-line.ts';
 import { parseNetfilterLine } from '../../src/watchers/netfilter-line.ts';
+import { postfixWatcher } from '../../src/watchers/postfix.ts';
+import { parsePostfixLine } from '../../src/watchers/postfix-line.ts';
 
 const netfilter: LineParser = { parseLine: parseNetfilterLine };
 const fail2ban: LineParser = { parseLine: parseFail2banLine, lostPrefixes: fail2banWatcher.lostPrefixes ?? [] };
@@ -46,6 +48,19 @@ test.each([
   `\t${MESSAGE}\t`,
 ])('%j is the ban', (line) => {
   expect(explainLine(netfilter, line)).toEqual(BAN);
+});
+
+test.each([
+  'postfix/postscreen[8040]: PREGREET 11 after 0 from [192.0.2.1]:25: ',
+  'postfix/smtpd[8040]: warning: non-SMTP command from unknown[192.0.2.1]: ',
+])('%j ends with the blank that the program wrote', (message) => {
+  const postfix = { parseLine: parsePostfixLine, lostPrefixes: postfixWatcher.lostPrefixes ?? [] };
+  for (const front of [
+    'Nov 23 11:59:59 mail ',
+    '\uFEFFNov 23 11:59:59 mail ',
+    'postfix-mailcow-1  | Nov 23 11:59:59 mail ',
+  ])
+    expect(explainLine(postfix, front + message)).toMatchObject({ kind: 'rejected', ip: '192.0.2.1' });
 });
 
 test.each([

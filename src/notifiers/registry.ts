@@ -1,4 +1,5 @@
 import type { NotifierDefinition } from '../core/notifier.ts';
+import { alertmanagerNotifier } from './alertmanager.ts';
 import { consoleNotifier } from './console.ts';
 import { discordNotifier } from './discord.ts';
 import { emailNotifier } from './email.ts';
@@ -27,5 +28,6 @@ export const notifierDefinitions = [
   gotifyNotifier,
   pushoverNotifier,
   emailNotifier,
+  alertmanagerNotifier,
   consoleNotifier,
 ] as const satisfies readonly Pick<NotifierDefinition, 'type' | 'summary' | 'options' | 'pace'>[];

@@ -43,7 +43,7 @@ describe.each(senders.map((definition) => [definition.type, definition] as const
     afterAll(() => rig.close());
 
     test('sends every sample as the service takes it, under the id of the delivery', async () => {
-      for (const event of samples) {
+      for (const event of samples.filter(({ type }) => definition.events?.includes(type) !== false)) {
         const before = rig.receiver.requests.length;
         await rig.notifier.notify(deliveryOf(`delivery-${event.type}`, [event]), never);
         const request = rig.receiver.requests[before];
@@ -55,8 +55,9 @@ describe.each(senders.map((definition) => [definition.type, definition] as const
     test.each([1, 2, 50, 2_500])('sends %i events within the limits, as one request', async (count) => {
       const before = rig.receiver.requests.length;
       await rig.notifier.notify(deliveryOf('storm', stormOf(count)), never);
-      expect(rig.receiver.requests.length).toBe(before + 1);
-      expect(rig.receiver.requests[before]?.problems).toEqual([]);
+      const made = rig.receiver.requests.slice(before);
+      expect(made.filter(({ method }) => method !== 'GET')).toHaveLength(1);
+      expect(made.flatMap(({ problems }) => problems)).toEqual([]);
     });
 
     test('nothing that a stranger wrote acts', async () => {
@@ -66,9 +67,16 @@ describe.each(senders.map((definition) => [definition.type, definition] as const
           const before = rig.receiver.requests.length;
           await rig.notifier.notify(deliveryOf('hostile', batch), never).catch(() => {});
           const label = `${batch.length > 1 ? 'all' : batch[0]?.type}: ${JSON.stringify(text.slice(0, 60))}`;
-          expect.soft(rig.receiver.requests[before]?.problems, label).toEqual([]);
+          const made = rig.receiver.requests.slice(before);
+          expect
+            .soft(
+              made.flatMap(({ problems }) => problems),
+              label,
+            )
+            .toEqual([]);
         }
       }
+      expect(rig.receiver.requests.length).toBeGreaterThan(HOSTILE_TEXTS.length);
     });
 
     test('no text at all can make a message that is refused or that acts', async () => {
@@ -78,7 +86,7 @@ describe.each(senders.map((definition) => [definition.type, definition] as const
           for (const batch of [events, events.slice(0, 1), events.slice(1, 2)]) {
             const before = rig.receiver.requests.length;
             await rig.notifier.notify(deliveryOf('any', batch), never);
-            expect(rig.receiver.requests[before]?.problems).toEqual([]);
+            expect(rig.receiver.requests.slice(before).flatMap(({ problems }) => problems)).toEqual([]);
           }
         }),
         { numRuns: 60 },

@@ -11,6 +11,7 @@ const NEEDED: readonly { program: string; debianPackage: string }[] = [
   { program: '/bin/busybox', debianPackage: 'busybox-static' },
   { program: '/usr/bin/curl', debianPackage: 'curl' },
   { program: '/usr/sbin/postfix', debianPackage: 'postfix' },
+  { program: '/usr/bin/prometheus-alertmanager', debianPackage: 'prometheus-alertmanager' },
 ];
 
 /** The tests bring a configuration of their own: without one, no mail server of the machine's is set up or started. */

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { alertmanagerService } from './alertmanager-rules.ts';
 import { discordProblems } from './discord-rules.ts';
 import { mattermostService, rocketchatService } from './markdown-rules.ts';
 import { matrixService } from './matrix-rules.ts';
@@ -63,6 +64,7 @@ const SERVICES = {
   pushover: () => pushoverService,
   ntfy: () => ntfyService,
   gotify: () => gotifyService,
+  alertmanager: () => alertmanagerService,
 } as const satisfies Record<string, (secret?: string) => Service>;
 
 export type ReceiverKind = keyof typeof SERVICES;
@@ -218,7 +220,7 @@ function commonProblems(request: ReceivedRequest, service: Service): string[] {
   const [path = ''] = request.path.split('?');
   const isThere = service.takes === undefined ? path === service.path.split('?')[0] : service.takes.test(path);
   if (!isThere) problems.push('no_service: another path');
-  if (request.json === undefined) problems.push('the body is neither JSON nor a form');
+  if (request.json === undefined && request.method !== 'GET') problems.push('the body is neither JSON nor a form');
   if (request.deliveryId === '') problems.push('it does not say which delivery it is');
   if (!request.headers['user-agent']) problems.push('there is no user-agent');
   return problems;

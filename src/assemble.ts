@@ -81,8 +81,10 @@ export function buildNotifier(
 }
 
 /** How a notifier is paced: as it is configured, within what the service allows. */
-export function paceOf({ type, group_interval_ms }: NotifierConfig): LanePace {
-  return { ...notifierDefinition(type).pace, groupIntervalMs: group_interval_ms };
+export function paceOf(each: NotifierConfig): LanePace {
+  const { pace, eventsAtOnce } = notifierDefinition(each.type);
+  const maxEvents = eventsAtOnce?.(each as never) ?? pace.maxEvents;
+  return { ...pace, maxEvents, groupIntervalMs: each.group_interval_ms };
 }
 
 export function notifierDefinition(type: string): NotifierDefinition {

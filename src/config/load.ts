@@ -1,7 +1,9 @@
 import { statSync } from 'node:fs';
 import type { z } from 'zod';
 import { ConfigError, type ConfigIssue, messageOf } from '../core/errors.ts';
+import type { BanEventType } from '../core/event.ts';
 import { safeText } from '../core/text.ts';
+import { bodyMistake } from '../notifiers/body-template.ts';
 import { templateMistakes } from '../notifiers/message-templates.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
 import { completeFromEnvironment, expandVariables, type Origins, readSecretFiles } from './expand.ts';
@@ -174,10 +176,19 @@ function findContainerless(input: unknown, findings: Finding[]): void {
   }
 }
 
+/** A notifier that lets a person write the body of its requests. */
+interface OwnBody {
+  body?: string;
+  content_type?: string;
+}
+
 /** Templates that are none, or that name what no event has. */
 function findTemplateMistakes(notifiers: readonly unknown[], findings: Finding[]): void {
   for (const [index, entry] of notifiers.entries()) {
-    const { templates } = entry as Pick<NotifierConfig, 'templates'>;
+    const { templates, body, content_type, events, digest } = entry as NotifierConfig & OwnBody;
+    const kinds: BanEventType[] = digest === undefined ? events : [...events, 'digest'];
+    const mistake = body === undefined ? undefined : bodyMistake(body, content_type ?? '', kinds);
+    if (mistake !== undefined) findings.push({ path: ['notifiers', index, 'body'], message: mistake });
     if (templates === undefined) continue;
     for (const { path, message } of templateMistakes(templates)) {
       findings.push({ path: ['notifiers', index, 'templates', ...path], message });

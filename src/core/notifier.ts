@@ -62,6 +62,8 @@ export interface NotifierDefinition<Options extends z.ZodObject = z.ZodObject> {
   /** The kinds of events that it makes something of, where that is not all: it is sent those unless asked otherwise. */
   events?: readonly BanEventType[];
   pace: LanePace;
+  /** Most events in one delivery, where the options decide that. */
+  eventsAtOnce?: (options: z.output<Options>) => number | undefined;
   /** Opens nothing: no socket, timer or file. */
   create(options: z.output<Options>, tools: NotifierTools): Notifier;
 }

@@ -18,6 +18,8 @@ export interface TemplateOptions {
   escapeValue(text: string): string;
   /** For the filter `date`. */
   timeZone: string;
+  /** The text is JSON: the filter `json` gives a whole value of it. */
+  isJson?: boolean;
 }
 
 const LONGEST_TEMPLATE = 20_000;
@@ -47,7 +49,7 @@ export function templateError(error: unknown): string {
   );
 }
 
-function createEngine({ escapeValue, timeZone }: TemplateOptions): Liquid {
+function createEngine({ escapeValue, timeZone, isJson = false }: TemplateOptions): Liquid {
   const { Liquid } = createRequire(import.meta.url)('liquidjs') as typeof import('liquidjs');
   const engine = new Liquid({
     outputEscape: (value: unknown) => escapeValue(textOf(value)),
@@ -64,6 +66,8 @@ function createEngine({ escapeValue, timeZone }: TemplateOptions): Liquid {
     memoryLimit: MEMORY,
   });
   for (const tag of FILE_TAGS) delete engine.tags[tag];
+  // What it gives is a whole value of JSON: to escape that would break it.
+  if (isJson) engine.registerFilter('json', { raw: true, handler: (value: unknown) => JSON.stringify(value ?? null) });
   return engine;
 }
 

@@ -1,9 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { z } from 'zod';
+import type { Clock } from '../core/clock.ts';
+import type { HttpClient } from '../core/http.ts';
 import { requireAccepted } from '../core/http-outcome.ts';
-import type { NotifierDefinition } from '../core/notifier.ts';
+import type { Delivery, Notifier, NotifierDefinition } from '../core/notifier.ts';
 import { secretText, secretUrl } from '../core/options.ts';
 import type { Secret } from '../core/secret.ts';
+import { compileBody } from './body-template.ts';
 import { toCloudEvent } from './cloud-event.ts';
 import { authHeaders, authOptions, checkAuth } from './http-auth.ts';
 
@@ -23,6 +26,18 @@ const Options = z
       .optional()
       .describe('Signs each request as https://www.standardwebhooks.com says; `whsec_` and base64, or any text'),
     method: z.enum(['POST', 'PUT']).default('POST').describe('How it is sent'),
+    body: z
+      .string()
+      .min(1)
+      .max(20_000)
+      .optional()
+      .describe('A body of your own in place of a CloudEvent, in Liquid; then each event is a request')
+      .meta({ examples: ['{"text": "{{ type }} on {{ host }}"}'] }),
+    content_type: z
+      .string()
+      .regex(/^[\w.+-]+\/[\w.+-]+(?:; ?[\w-]+=[\w-]+)*$/, 'expected a type such as application/json')
+      .default('application/json')
+      .describe('What `body` is: values are escaped for JSON, forms, XML and HTML'),
     ...authOptions,
     headers: z
       .record(
@@ -43,18 +58,34 @@ const Options = z
       context.addIssue({ code: 'custom', path: ['headers'], message: 'authorization is set by token already' });
   });
 
-/** Anything that takes CloudEvents 1.0 by HTTP: one event as an object, several as an array. */
+/** Anything that takes CloudEvents 1.0 by HTTP, one event as an object, several as an array; or a body of one's own. */
 export const webhookNotifier: NotifierDefinition<typeof Options> = {
   type: 'webhook',
-  summary: 'Any HTTP receiver: CloudEvents 1.0, signed as Standard Webhooks',
+  summary: 'Any HTTP receiver: CloudEvents 1.0, or a body of your own, signed as Standard Webhooks',
   options: Options,
   audience: 'programs',
   pace: { groupIntervalMs: 0, minIntervalMs: 0, maxEvents: 100 },
-  create: ({ url, secret, method, headers, user, token }, { http, clock }) => ({
-    async notify({ id, size, events }, signal) {
-      const isBatch = size > 1;
-      const cloudEvents = Array.from(events, toCloudEvent);
-      const body = JSON.stringify(isBatch ? cloudEvents : cloudEvents[0]);
+  eventsAtOnce: ({ body }) => (body === undefined ? undefined : 1),
+  create: (options, { http, clock }) => createWebhookNotifier(options, http, clock),
+};
+
+function createWebhookNotifier(options: z.output<typeof Options>, http: HttpClient, clock: Clock): Notifier {
+  const { url, secret, method, headers, user, token } = options;
+  const own = options.body === undefined ? undefined : compileBody(options.body, options.content_type);
+  const contentOf = ({ size, events }: Delivery): { body: string; contentType: string } => {
+    const [first] = events;
+    if (own !== undefined && first !== undefined) return { body: own.render(first), contentType: options.content_type };
+    const cloudEvents = Array.from(events, toCloudEvent);
+    const isBatch = size > 1;
+    return {
+      body: JSON.stringify(isBatch ? cloudEvents : cloudEvents[0]),
+      contentType: `application/cloudevents${isBatch ? '-batch' : ''}+json; charset=utf-8`,
+    };
+  };
+  return {
+    async notify(delivery, signal) {
+      const { id } = delivery;
+      const { body, contentType } = contentOf(delivery);
       const seconds = String(Math.floor(clock.now() / 1000));
       const response = await http.send(
         {
@@ -63,7 +94,7 @@ export const webhookNotifier: NotifierDefinition<typeof Options> = {
           headers: {
             ...authHeaders({ user, token }),
             ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value.reveal()])),
-            'content-type': `application/cloudevents${isBatch ? '-batch' : ''}+json; charset=utf-8`,
+            'content-type': contentType,
             'webhook-id': id,
             'webhook-timestamp': seconds,
             ...(secret !== undefined && { 'webhook-signature': sign(secret, id, seconds, body) }),
@@ -74,8 +105,8 @@ export const webhookNotifier: NotifierDefinition<typeof Options> = {
       );
       requireAccepted(response, clock.now());
     },
-  }),
-};
+  };
+}
 
 function isOwnHeader(name: string): boolean {
   return !OUR_HEADERS.test(name);

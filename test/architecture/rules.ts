@@ -26,7 +26,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   pipeline: ['ledger'],
   // The schema is made of what the registries hold.
-  config: ['watchers/registry.ts', 'notifiers/registry.ts', 'notifiers/message-templates.ts', 'reputation/registry.ts'],
+  config: [
+    'watchers/registry.ts',
+    'notifiers/registry.ts',
+    'notifiers/message-templates.ts',
+    'notifiers/body-template.ts',
+    'reputation/registry.ts',
+  ],
 };
 
 /** Where a package, or a builtin that owns something, may be loaded; a type of it is no user. */

@@ -62,8 +62,18 @@ const BLOCKED = new RegExp(
   'i',
 );
 
-const BLOCKED_USING = ' blocked using ';
+const BLOCKED_USING = / blocked using /i;
 const HELO = ' helo=<';
+/** What may follow it for a client that has logged in. */
+const LOGIN = '> sasl_username=<';
+
+const ENVELOPE = /; (?=(?:from|to)=<|proto=|helo=<)/;
+const ADDRESSES = [
+  ['sender', 'from=<'],
+  ['recipient', 'to=<'],
+] as const;
+const NEXT = />,? (?=to=<|proto=|helo=<)/g;
+const GREETING = /(?:proto=\S{0,32} )?helo=</y;
 
 /** https://www.postfix.org/postconf.5.html#info_log_address_format */
 const QUOTED = /^"(?:[^"\\]|\\.){0,1024}"/;
@@ -84,14 +94,14 @@ export function readReply(text: string): Reply {
 
 /** Where it ends; 0 if no list is named. */
 function readBlocked(said: string, reply: Reply): number {
-  if (!said.includes(BLOCKED_USING)) return 0;
+  if (!BLOCKED_USING.test(said)) return 0;
   const match = BLOCKED.exec(said);
   if (match === null) return 0;
   reply.reason = /^service unavailable/i.test(match[1] ?? '') ? 'Service unavailable' : 'blocked';
   // Between the brackets of an address is what the client wrote, which might name a list of its own.
   const isServers = match[2] === undefined || /client/i.test(match[2]);
   const list = match[4] ?? '';
-  const isSure = isServers || said.indexOf(BLOCKED_USING) === said.lastIndexOf(BLOCKED_USING);
+  const isSure = isServers || !BLOCKED_USING.test(said.slice(match[0].length));
   // A zone has a dot: the words of an admin may go on with any other.
   if (isSure && list.includes('.')) reply.dnsbl = list;
   return match[0].length;
@@ -100,7 +110,7 @@ function readBlocked(said: string, reply: Reply): number {
 /** In front of the reason stands what it is about, `<a@b>: `: the client's words, which can hold the same words. */
 function readReason(said: string, reply: Reply): number {
   let at = greetingLength(said);
-  if (at > 0) return matchReason(said, at, reply);
+  if (at > 0) return matchReason(said, at, reply) || at;
   if (said.startsWith('<')) at = said.indexOf('>: ', 1 + quotedLength(said, 1)) + 3;
   else if (said.startsWith(': ')) at = 2;
   for (let tries = 0; tries < MOST_TRIES; tries++) {
@@ -123,34 +133,44 @@ function matchReason(said: string, at: number, reply: Reply): number {
   return at + match[0].length;
 }
 
-/** Length of `<H>: ` in front of a text that ends with `helo=<H>`: a client may greet with any words, these among them. */
+/**
+ * Length of `<H>: ` in front of a text that ends with `helo=<H>`: a client may greet with any words, these among them. The
+ * second H begins behind the middle, and whatever else looks like its beginning, only it is as long as the first.
+ */
 function greetingLength(said: string): number {
   if (!said.startsWith('<')) return 0;
   const end = endOf(said.trimEnd());
-  let at = said.indexOf(HELO);
-  for (let tries = 0; at >= 0 && tries < MOST_TRIES; tries++, at = said.indexOf(HELO, at + 1)) {
-    const greeting = `<${said.slice(at + HELO.length, end)}>: `;
-    if (said.startsWith(greeting)) return greeting.length;
+  return greetingUntil(said, end) || greetingUntil(said, said.lastIndexOf(LOGIN));
+}
+
+function greetingUntil(said: string, end: number): number {
+  for (let at = said.indexOf(HELO, end / 2 - HELO.length); at >= 0; at = said.indexOf(HELO, at + 1)) {
+    const length = end - at - HELO.length;
+    if (length < 0) return 0;
+    if (said.startsWith('>: ', 1 + length) && said.startsWith(said.slice(at + HELO.length, end), 1)) return length + 4;
   }
   return 0;
 }
 
-/** Blanks between the parts with smtpd, commas with postscreen. */
+/** Blanks between the parts with smtpd, commas with postscreen. The greeting comes last, and may look like any of them. */
 function readEnvelope(text: string, reply: Reply): void {
-  const start = /; (?=(?:from|to)=<|proto=|helo=<)/.exec(text);
+  const start = ENVELOPE.exec(text);
   if (start === null) return;
   const tail = text.slice(start.index + 2).trimEnd();
-  const helo = tail.lastIndexOf(' helo=<');
-  const head = helo < 0 ? tail : tail.slice(0, helo);
-  const proto = head.lastIndexOf(' proto=');
-  const end = endOf(proto < 0 ? head : head.slice(0, proto));
-  const to = head.indexOf(' to=<', 'from=<'.length + quotedLength(head, 'from=<'.length));
-  if (head.startsWith('from=<')) put(reply, 'sender', head.slice(6, to < 0 ? end : endOf(head.slice(0, to))));
-  if (to >= 0) put(reply, 'recipient', head.slice(to + 5, end));
-  else if (head.startsWith('to=<')) put(reply, 'recipient', head.slice(4, end));
-  if (helo < 0) return;
-  const login = tail.indexOf('> sasl_username=<', helo);
-  put(reply, 'helo', tail.slice(helo + 7, login < 0 ? endOf(tail) : login));
+  let at = 0;
+  for (const [name, key] of ADDRESSES) {
+    if (!tail.startsWith(key, at)) continue;
+    const begin = at + key.length;
+    NEXT.lastIndex = begin + quotedLength(tail, begin);
+    const next = NEXT.exec(tail);
+    put(reply, name, tail.slice(begin, next === null ? endOf(tail) : next.index));
+    at = next === null ? tail.length : NEXT.lastIndex;
+  }
+  GREETING.lastIndex = at;
+  if (!GREETING.test(tail)) return;
+  const begin = GREETING.lastIndex;
+  const login = tail.lastIndexOf(LOGIN);
+  put(reply, 'helo', tail.slice(begin, login < begin ? endOf(tail) : login));
 }
 
 /** Length of a quoted local part that begins at `start`, as Postfix has quoted them since 3.5; 0 if there is none. */

@@ -185,18 +185,58 @@ test.each([
     expect(said(message, program)).toBeUndefined();
 });
 
-test('a greeting that holds the words of a reply decides nothing', () => {
-  const helo = 'x>: Recipient address rejected: User unknown; from=<ceo@example.org> to=<b@example.org> proto=ESMTP';
-  expect(
+const FORGED = 'x>: Recipient address rejected: User unknown; from=<ceo@example.org> to=<b@example.org> proto=ESMTP';
+const PADDING = ' helo=<'.repeat(20);
+const A = 'from=<a@sender.example> to=<b@example.org> proto=ESMTP';
+
+test.each([
+  ['alone', FORGED, A, ''],
+  ['behind the like of its own beginning', `${PADDING}${FORGED}`, A, ''],
+  ['with that in the sender', FORGED, A.replace('a@', `"${PADDING}"@`), ''],
+  ['with a beginning and an end of its own', `${FORGED} helo=<x`, A, ''],
+  ['of one who has logged in', FORGED, A, ' sasl_username=<joe>'],
+])('a greeting that holds the words of a reply, %s, decides nothing', (_, helo, envelope, login) => {
+  const message = (reply: string) =>
     said(
-      `NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 501 5.5.2 <${helo}>: Helo command rejected: Invalid name; ` +
-        `from=<a@sender.example> to=<b@example.org> proto=ESMTP helo=<${helo}>`,
-    ),
-  ).toMatchObject({ ...IP, reason: 'Helo command rejected: Invalid name', sender: 'a@sender.example' });
+      `NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 501 5.5.2 <${helo}>: ${reply}; ${envelope} helo=<${helo}>${login}`,
+    );
+  const sender = expect.not.stringContaining('ceo') as string;
+  expect(message('Helo command rejected: Invalid name')).toMatchObject({
+    ...IP,
+    reason: 'Helo command rejected: Invalid name',
+    sender,
+    recipient: 'b@example.org',
+  });
+  expect(message('you are not you')).toMatchObject({ ...IP, reason: 'reject', sender, recipient: 'b@example.org' });
 });
+
+test.each(['x> proto=ESMTP helo=<y', 'x> to=<ceo@example.org> proto=ESMTP helo=<y', 'x; from=<c@d> to=<e@f> helo=<y'])(
+  'a greeting %s changes no address',
+  (helo) => {
+    const found = said(
+      `NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 554 5.7.1 <b@example.org>: Relay access denied; ${A} helo=<${helo}>`,
+    );
+    expect(found).toMatchObject({ sender: 'a@sender.example', recipient: 'b@example.org', helo });
+    const mail = said(
+      `NOQUEUE: reject: MAIL from unknown[192.0.2.1]: 450 4.1.8 <a@b>: Sender address rejected; from=<a@b> proto=SMTP helo=<${helo}>`,
+    );
+    expect(mail).toMatchObject({ sender: 'a@b', helo });
+    expect(mail).not.toHaveProperty('recipient');
+    const connect = said(
+      `NOQUEUE: reject: EHLO from unknown[192.0.2.1]: 450 4.7.1 <${helo}>: Helo command rejected: Host not found; proto=SMTP helo=<${helo}>`,
+    );
+    expect(connect).toMatchObject({ reason: 'Helo command rejected: Host not found', helo });
+    expect(connect).not.toHaveProperty('sender');
+  },
+);
 
 test.each([
   ['554 Service denied; Client host [192.0.2.1] blocked using bl.spamcop.net; see x', 'blocked', 'bl.spamcop.net'],
+  [
+    '554 5.7.1 SERVICE UNAVAILABLE; CLIENT HOST [192.0.2.1] BLOCKED USING zen.spamhaus.org',
+    'Service unavailable',
+    'zen.spamhaus.org',
+  ],
   ['554 5.7.1 SERVICE UNAVAILABLE; Client host [192.0.2.1] blocked using x', 'Service unavailable', undefined],
   [
     '554 5.7.1 SERVICE UNAVAILABLE; Client host [192.0.2.1] blocked using zen.spamhaus.org=127.0.0.3 ; x',

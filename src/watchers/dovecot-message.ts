@@ -20,13 +20,13 @@ const LOGIN = /^(?:dovecot: )?(imap|pop3|managesieve|sieve|submission)-login: (?
 
 /**
  * Words that end a connection whose client gave a user and was refused: what fail2ban counts, and accounts that are shut.
- * No attempts, attempts not finished and the server's own failures are no failed logins.
+ * No attempts, attempts not finished and the server's own failures are no failed logins. The last form is dovecot 1's.
  */
 const FAILED =
-  /\((auth failed|authorization failed|tried to use dis(?:abled|allowed) \w{1,20} auth|proxy dest auth(?:entication failure| failed)|user disabled|password expired|login disabled)(?: to [\w.:-]{1,255})?(?:, (?:\d{1,9}\/)?(\d{1,9}) (?:attempts|successful auths))?/;
+  /\((auth failed|authorization failed|tried to use dis(?:abled|allowed) \w{1,20} auth|proxy dest auth(?:entication failure| failed)|user disabled|password expired|login disabled)(?: to [\w.:-]{1,255})?(?:, (?:\d{1,9}\/)?(\d{1,9}) (?:attempts|successful auths))?|\(([1-9]\d{0,8}) (authentication attempts)\)/;
 /** How dovecot begins to tell of the end of a connection: other messages quote what the client sent, as `ID sent: …`. */
 const END =
-  /^(?:Disconnected|Aborted login|Login aborted|Client has quit|Remote closed|Connection closed|Inactivity|Too many invalid|Maximum number of connections|Internal login failure|proxy\()/i;
+  /^(?:Disconnected|Aborted login|Login aborted|Client has quit|Remote closed|Connection closed|Inactivity|Too many invalid|Maximum number of connections|Internal login failure)/i;
 const OTHER = /\(([a-z][A-Za-z' ]{2,60}?)(?: in \d|[,)])/;
 
 /** Behind the client's address there are only dovecot's own words: nothing in angle brackets but the session, at the end. */
@@ -115,7 +115,8 @@ function outcomeOf(own: string): Pick<LoginText, 'outcome' | 'reason' | 'attempt
   if (own === 'Login: ' || own === 'Logged in: ') return { outcome: 'succeeded' };
   const failed = END.test(own) ? FAILED.exec(own) : null;
   if (failed !== null) {
-    return { outcome: 'failed', reason: failed[1] as string, attempts: Math.max(1, Number(failed[2] ?? 1)) };
+    const [, reason = failed[4] ?? '', attempts = failed[3] ?? 1] = failed;
+    return { outcome: 'failed', reason, attempts: Math.max(1, Number(attempts)) };
   }
   const reason = OTHER.exec(own)?.[1] ?? /^[^:(]{1,60}/.exec(own)?.[0];
   return { outcome: 'neither', ...(reason !== undefined && { reason: reason.trim() }) };

@@ -109,7 +109,7 @@ function readProblem(json: unknown): string | undefined {
   if (typeof first !== 'object' || first === null || !('type' in first) || !('msg' in first)) return undefined;
   if (first.type !== 'danger' && first.type !== 'error') return undefined;
   const words = Array.isArray(first.msg) ? first.msg : [first.msg];
-  return quote(words.map((word) => (typeof word === 'string' ? word : JSON.stringify(word))).join(' '));
+  return quote(words.map((word) => (typeof word === 'string' ? word : textOf(word))).join(' '));
 }
 
 function titleOf(page: string): string {

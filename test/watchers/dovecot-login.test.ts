@@ -153,7 +153,17 @@ describe('a good login', () => {
 
 test.each([
   'imap-login: ID sent: name=(auth failed, 999999999 attempts): user=<u>, rip=8.8.8.8, lip=172.22.1.250, session=<s>',
+  'imap-login: proxy(x (auth failed, 99 attempts): started proxying to h:1: user=<u>, rip=8.8.8.8, session=<s>',
+  'imap-login: Aborted login (0 authentication attempts): user=<u>, method=PLAIN, rip=8.8.8.8, lip=172.22.1.250',
   'imap-login: Debug: client said (auth failed, 3 attempts): user=<u>, rip=8.8.8.8, lip=172.22.1.250, session=<s>',
 ])('%s is no failed login: it does not tell of an end', (message) => {
   expect(parseDovecotLine(SYSLOG + message)).toBeUndefined();
+});
+
+test.each([
+  ['Aborted login (1 authentication attempts)', 1],
+  ['Disconnected: Inactivity (3 authentication attempts)', 3],
+])('dovecot 1: %s is so many failed logins', (own, attempts) => {
+  const line = `${SYSLOG}imap-login: ${own}: user=<bob>, method=PLAIN, rip=::ffff:192.0.2.1, lip=::ffff:172.22.1.250`;
+  expect(parseDovecotLine(line)).toMatchObject({ kind: 'auth-failed', ip: '192.0.2.1', account: 'bob', attempts });
 });

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { messageOf, PermanentError, TransientError } from '../../src/core/errors.ts';
 import type { BanEvent } from '../../src/core/event.ts';
+import { Secret } from '../../src/core/secret.ts';
 import { SourceHealth } from '../../src/pipeline/source-health.ts';
 import { superviseWatcher } from '../../src/pipeline/supervise.ts';
-import { otherShape } from '../../src/watchers/mailcow-api-answer.ts';
+import { otherShape, readAnswer } from '../../src/watchers/mailcow-api-answer.ts';
 import { eventually } from '../support/eventually.ts';
 import { API_KEY, type RawAnswer } from '../support/mailcow-api-server.ts';
 import { createRecordingLogger } from '../support/recording-logger.ts';
@@ -228,6 +229,8 @@ describe('under supervision', () => {
 });
 
 it('an answer that is nested too deep to be shown is refused like any other', () => {
-  const deep = JSON.parse(`${'['.repeat(20_000)}${']'.repeat(20_000)}`) as unknown;
-  expect(otherShape('the bans', deep).message).toMatch(/^mailcow's API answers, but not with the bans: /);
+  const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+  expect(otherShape('the bans', JSON.parse(deep)).message).toMatch(/^mailcow's API answers, but not with the bans: /);
+  const refusal = { status: 200, headers: {}, body: `{"type":"danger","msg":[${deep}]}` };
+  expect(() => readAnswer(refusal, { now: 0, key: new Secret(API_KEY) })).toThrow(TransientError);
 });

@@ -26,6 +26,7 @@ test.each([
   ['2026-11-23 12:25:23.123 mail postfix/smtpd[7]: said', 'postfix/smtpd', 7],
   ['Nov 23 12:25:23 mail mail.warn postfix/smtpd[7]: said', 'postfix/smtpd', 7],
   ['févr. 23 12:25:23 mail postfix/smtpd[7]: said', 'postfix/smtpd', 7],
+  ['avril  3 12:25:23 mail postfix/smtpd[7]: said', 'postfix/smtpd', 7],
   ['Nov 23 12:25:23 2026 mail postfix/smtpd[7]: said', 'postfix/smtpd', 7],
   ['Nov 23 12:25:23 [192.0.2.25] postfix/smtpd[7]: said', 'postfix/smtpd', 7],
   ['<22>1 2026-11-23T12:25:23.123456+01:00 mail postfix/smtpd 7 - - said', 'postfix/smtpd', 7],

@@ -119,7 +119,7 @@ function createPrinter({ stdout }: CliContext): HttpClient {
     async send(request) {
       const type = request.headers?.['content-type'] ?? 'application/octet-stream';
       const { origin } = new URL(request.url.reveal());
-      stdout.write(`${request.method ?? 'POST'} ${origin}/… (${type})\n${bodyOf(request)}\n\n`);
+      stdout.write(`${request.method ?? 'POST'} ${origin}/… (${type})\n${await bodyOf(request, type)}\n\n`);
       return { status: 200, headers: {}, body: 'ok' };
     },
   };
@@ -127,19 +127,31 @@ function createPrinter({ stdout }: CliContext): HttpClient {
 
 function createMailPrinter({ stdout }: CliContext): Mailer {
   return {
-    async send({ host, port }, { from, shownTo, subject, messageId, text, html }) {
+    async send({ host, port }, { from, shownTo, subject, messageId, text, html, pictures }) {
       stdout.write(`MAIL ${host}:${port}\nFrom: ${from.address}\nTo: ${shownTo.join(', ')}\n`);
       stdout.write(`Subject: ${subject}\nMessage-ID: ${messageId}\n\n${text}\n${html ?? ''}\n`);
+      for (const { name, png } of pictures) stdout.write(`${name}, ${formatCount(png.length)} bytes\n`);
       return [];
     },
   };
 }
 
-function bodyOf({ body = '' }: HttpRequest): string {
-  if (typeof body !== 'string') return `${formatCount(body.length)} bytes`;
+async function bodyOf({ body = '' }: HttpRequest, type: string): Promise<string> {
+  if (typeof body === 'string') return indented(body);
+  if (!type.startsWith('multipart/form-data')) return `${formatCount(body.length)} bytes`;
+  const form = await new Response(Uint8Array.from(body), { headers: { 'content-type': type } }).formData();
+  const parts = [...form].map(([name, value]) =>
+    typeof value === 'string'
+      ? `${name}: ${indented(value)}`
+      : `${name}: ${value.name}, ${formatCount(value.size)} bytes`,
+  );
+  return parts.join('\n');
+}
+
+function indented(text: string): string {
   try {
-    return JSON.stringify(JSON.parse(body), undefined, 2);
+    return JSON.stringify(JSON.parse(text), undefined, 2);
   } catch {
-    return body;
+    return text;
   }
 }

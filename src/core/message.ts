@@ -39,7 +39,7 @@ export interface Message {
   /** Log lines. */
   evidence: readonly string[];
   /** Counts over time, oldest first, and the same of the period before: a picture where the service shows one. */
-  chart?: { values: readonly number[]; previous?: readonly number[] };
+  chart?: { values: readonly number[]; previous?: readonly number[]; caption: string };
   footer: string;
   /** When the last of it happened, ms since the epoch. */
   at: number;

@@ -1,5 +1,6 @@
 import type { BanEvent } from '../core/event.ts';
 import { code, type Line, type Message, moment, words } from '../core/message.ts';
+import { sparkline } from '../core/sparkline.ts';
 import { formatCount, plural } from '../core/text.ts';
 import { whoOf } from './compose-ban.ts';
 import { type Counts, counted } from './compose-counts.ts';
@@ -32,6 +33,7 @@ export function describeDigest({ digest }: Extract<BanEvent, { type: 'digest' }>
     chart: {
       values: digest.bans_over_time,
       ...(digest.bans_over_time_before !== undefined && { previous: digest.bans_over_time_before }),
+      caption: `Bans by the ${period === 'day' ? 'hour' : 'day'}, ${formatCount(highestOf(digest))} at most${before === undefined ? '' : `; grey: the ${period} before`}`,
     },
   };
 }
@@ -41,6 +43,7 @@ function factsOf(digest: Digest): Message['facts'] {
   const facts: Message['facts'] = [
     { label: 'From', value: [moment(Date.parse(digest.from))] },
     { label: 'To', value: [moment(Date.parse(digest.to))] },
+    { label: digest.period === 'day' ? 'By the hour' : 'By the day', value: [sparkline(digest.bans_over_time)] },
     { label: 'Services', value: counted(digest.services) },
     { label: 'Countries', value: counted(digest.countries) },
     // One jail, as mailcow has, is no news.
@@ -56,6 +59,10 @@ function factsOf(digest: Digest): Message['facts'] {
     { label: 'Lifted', value: totals.lifted > 0 ? [words(plural(totals.lifted, 'ban'))] : [] },
   ];
   return facts.filter(({ value }) => value.length > 0);
+}
+
+function highestOf({ bans_over_time, bans_over_time_before = [] }: Digest): number {
+  return Math.max(0, ...bans_over_time, ...bans_over_time_before);
 }
 
 /** ` (+31 % on the one before)`. */

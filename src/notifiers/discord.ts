@@ -16,6 +16,9 @@ const DESCRIPTION = 4_096;
 const FIELDS = 25;
 const FIELD_NAME = 256;
 const FIELD_VALUE = 1_024;
+/** https://docs.discord.com/developers/resources/message#attachment-object-attachment-structure */
+const ALT_TEXT = 1_024;
+const PICTURE = 'chart.png';
 /** Our own bound, below the 2,048 of a footer. */
 const FOOTER = 256;
 /** Title, description, fields and footer of all embeds together. */
@@ -42,20 +45,36 @@ export const discordNotifier: NotifierDefinition<typeof Options> = {
   create: ({ url }, { http, clock, compose }) => {
     const target = waiting(url);
     let resumeAt = 0;
-    const post = async (id: string, payload: object, signal: AbortSignal) => {
+    const post = async (id: string, payload: object, chart: Message['chart'], signal: AbortSignal) => {
       // The last answer said that another call before then would be refused.
       if (clock.now() < resumeAt) await clock.sleep(resumeAt - clock.now(), signal);
-      const headers = { 'content-type': 'application/json', 'webhook-id': id };
-      const response = await http.send({ url: target, headers, body: JSON.stringify(payload) }, signal);
+      const { body, contentType } = await contentOf(payload, chart);
+      const headers = { 'content-type': contentType, 'webhook-id': id };
+      const response = await http.send({ url: target, headers, body }, signal);
       resumeAt = clock.now() + bucketWaitMs(response);
       requireAccepted(response, clock.now(), bodyWaitMs(response));
     };
     return {
-      notify: ({ id, events }, signal) => post(id, renderDiscord(compose(events)), signal),
-      notifyPlainly: ({ id, events }, signal) => post(id, renderPlainly(compose(events)), signal),
+      notify: ({ id, events }, signal) => {
+        const message = compose(events);
+        return post(id, renderDiscord(message), message.chart, signal);
+      },
+      notifyPlainly: ({ id, events }, signal) => post(id, renderPlainly(compose(events)), undefined, signal),
     };
   },
 };
+
+/** The payload, and beside it the picture that it shows: https://docs.discord.com/developers/reference#uploading-files */
+async function contentOf(payload: object, chart: Message['chart']) {
+  const json = JSON.stringify(payload);
+  if (chart === undefined) return { body: json, contentType: 'application/json' };
+  const { drawChart } = await import('./chart-png.ts');
+  const form = new FormData();
+  form.set('payload_json', json);
+  form.set('files[0]', new Blob([Uint8Array.from(await drawChart(chart))], { type: 'image/png' }), PICTURE);
+  const encoded = new Response(form);
+  return { body: await encoded.bytes(), contentType: encoded.headers.get('content-type') ?? '' };
+}
 
 /** A message as text alone. */
 function renderPlainly(message: Message): RESTPostAPIWebhookWithTokenJSONBody {
@@ -115,10 +134,14 @@ export function renderDiscord(message: Message): RESTPostAPIWebhookWithTokenJSON
         ...(description !== '' && { description }),
         color: COLOURS[message.tone],
         ...(fields.length > 0 && { fields }),
+        ...(message.chart !== undefined && { image: { url: `attachment://${PICTURE}` } }),
         footer: { text: footer },
         timestamp: new Date(message.at).toISOString(),
       },
     ],
+    ...(message.chart !== undefined && {
+      attachments: [{ id: 0, filename: PICTURE, description: cutText(message.chart.caption, ALT_TEXT) }],
+    }),
   };
 }
 

@@ -4,7 +4,7 @@ import type { Mail, MailAddress, MailServer } from '../core/mail.ts';
 import { type Message, plainMessage, type Tone } from '../core/message.ts';
 import type { Delivery, NotifierDefinition, NotifierTools } from '../core/notifier.ts';
 import { secretText } from '../core/options.ts';
-import { renderMail } from './mail-text.ts';
+import { mailSubject, renderMail } from './mail-text.ts';
 
 /** Longest text of a mail that was refused as it was. */
 const PLAIN_TEXT = 3_000;
@@ -134,15 +134,15 @@ function createEmailNotifier(options: z.output<typeof Options>, { mailer, clock,
   };
 
   return {
-    notify: (delivery: Delivery, signal: AbortSignal) => {
+    notify: async (delivery: Delivery, signal: AbortSignal) => {
       const message = compose(delivery.events);
-      return send(delivery, message, renderMail(message), signal);
+      return await send(delivery, message, await renderMail(message), signal);
     },
-    notifyPlainly: (delivery: Delivery, signal: AbortSignal) => {
+    notifyPlainly: async (delivery: Delivery, signal: AbortSignal) => {
       const message = compose(delivery.events);
-      const { subject } = renderMail(message);
+      const subject = mailSubject(message);
       const text = plainMessage(message, PLAIN_TEXT);
-      return send(delivery, message, { subject, text, pictures: [] }, signal);
+      return await send(delivery, message, { subject, text, pictures: [] }, signal);
     },
   };
 }

@@ -14,18 +14,26 @@ const STYLES = {
   title: 'font-size:17px;margin:0 0 12px',
   label: 'text-align:left;vertical-align:top;padding:2px 12px 2px 0;font-weight:normal;color:#666',
   evidence: 'background:#f4f4f4;padding:8px;white-space:pre-wrap;font-size:12px',
+  picture: 'width:480px;max-width:100%',
   footer: 'color:#888;font-size:12px',
 };
 
-/** A message as the subject and the two forms of a mail. */
-export function renderMail(message: Message): Pick<Mail, 'subject' | 'text' | 'html' | 'pictures'> {
+const PICTURE = { cid: 'chart@cowbell', name: 'chart.png' };
+
+/** A message as the subject and the two forms of a mail. The picture of its chart is drawn with the first that has one. */
+export async function renderMail(message: Message): Promise<Pick<Mail, 'subject' | 'text' | 'html' | 'pictures'>> {
   const shown = defangMessage(message);
+  const png = message.chart && (await (await import('./chart-png.ts')).drawChart(message.chart));
   return {
-    subject: safeText(`${ICONS[shown.tone]} ${withoutHtml(shown.title)}`, SUBJECT),
+    subject: mailSubject(message),
     text: textOf(shown),
     html: htmlOf(shown),
-    pictures: [],
+    pictures: png === undefined ? [] : [{ ...PICTURE, png }],
   };
+}
+
+export function mailSubject({ tone, title }: Message): string {
+  return safeText(`${ICONS[tone]} ${withoutHtml(title.map(defangPart))}`, SUBJECT);
 }
 
 function textOf(message: Message): string {
@@ -74,9 +82,15 @@ function htmlOf(message: Message): string {
     message.evidence.length === 0
       ? ''
       : `<pre style="${STYLES.evidence}">${message.evidence.map(escapeHtml).join('\n')}</pre>`,
+    message.chart === undefined ? '' : pictureOf(message.chart.caption),
     `<p style="${STYLES.footer}">${escapeHtml(message.footer)}</p>`,
   ].filter((part) => part !== '');
   return `<!doctype html>\n<html><head><meta charset="utf-8"></head><body style="${STYLES.body}">\n${parts.join('\n')}\n</body></html>\n`;
+}
+
+function pictureOf(caption: string): string {
+  const text = escapeHtml(caption);
+  return `<p><img src="cid:${PICTURE.cid}" alt="${text}" style="${STYLES.picture}"></p>\n<p style="${STYLES.footer}">${text}</p>`;
 }
 
 function upTo(lines: readonly string[]): string[] {

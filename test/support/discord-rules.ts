@@ -1,3 +1,4 @@
+import { decode } from 'fast-png';
 import { controlProblems, isObject, lengthOf, listOf, unknownKeys } from './slack-rules.ts';
 
 /**
@@ -6,8 +7,26 @@ import { controlProblems, isObject, lengthOf, listOf, unknownKeys } from './slac
  * https://docs.discord.com/developers/resources/message#embed-object-embed-limits.
  */
 
-const MESSAGE_KEYS = new Set(['content', 'username', 'avatar_url', 'embeds', 'allowed_mentions', 'flags']);
-const EMBED_KEYS = new Set(['title', 'description', 'url', 'timestamp', 'color', 'footer', 'author', 'fields']);
+const MESSAGE_KEYS = new Set([
+  'content',
+  'username',
+  'avatar_url',
+  'embeds',
+  'allowed_mentions',
+  'attachments',
+  'flags',
+]);
+const EMBED_KEYS = new Set([
+  'title',
+  'description',
+  'url',
+  'timestamp',
+  'color',
+  'footer',
+  'author',
+  'fields',
+  'image',
+]);
 const TOTAL = 6_000;
 
 /** Everything that is wrong with a body; empty when Discord takes it and nothing in it acts. */
@@ -31,6 +50,31 @@ export function discordProblems(body: unknown): string[] {
     }
   }
   return total > TOTAL ? [...problems, `embeds: ${total} of ${TOTAL} characters`] : problems;
+}
+
+/**
+ * What is wrong with the files beside a body: each is announced, and each picture of an embed is one of them.
+ * https://docs.discord.com/developers/reference#uploading-files
+ */
+export function discordFileProblems(body: unknown, files: ReadonlyMap<string, Uint8Array>): string[] {
+  if (!isObject(body)) return [];
+  const announced = listOf(body.attachments).filter(isObject);
+  const names = announced.map(({ id, filename }) => `files[${id}] ${filename}`);
+  const shown = listOf(body.embeds).flatMap((embed) =>
+    isObject(embed) && isObject(embed.image) ? embed.image.url : [],
+  );
+  const problems = [...files.keys()].filter((name) => !names.includes(name)).map((name) => `${name} is not announced`);
+  if (announced.length !== files.size) problems.push('a file is announced that is not there');
+  for (const url of shown) {
+    const name = String(url).replace(/^attachment:\/\//, '');
+    if (!announced.some(({ filename }) => filename === name)) problems.push(`no file for ${url}`);
+  }
+  for (const { description } of announced) problems.push(...lengthOf(String(description), 1_024, 'description'));
+  for (const bytes of files.values()) {
+    const { width, height } = decode(bytes);
+    if (bytes.length > 10_000_000 || width < 100 || height < 100) problems.push('no picture, or too large a one');
+  }
+  return problems;
 }
 
 type Embed = Record<string, unknown>;

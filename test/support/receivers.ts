@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { alertmanagerService } from './alertmanager-rules.ts';
-import { discordProblems } from './discord-rules.ts';
+import { discordFileProblems, discordProblems } from './discord-rules.ts';
 import { mattermostService, rocketchatService } from './markdown-rules.ts';
 import { matrixService } from './matrix-rules.ts';
 import { gotifyService, ntfyService, pushoverService } from './push-rules.ts';
@@ -29,7 +29,11 @@ const slackService: Service = {
 
 const discordService: Service = {
   path: `/api/webhooks/123456789012345678/${RECEIVER_TOKEN}`,
-  problems: (request) => [...jsonProblems(request), ...discordProblems(request.json)],
+  problems: (request) => [
+    ...(request.files.size === 0 ? jsonProblems(request) : []),
+    ...discordProblems(request.json),
+    ...discordFileProblems(request.json, request.files),
+  ],
   accept: ({ path }) => (path.includes('wait=true') ? jsonReply(200, { id: '1', type: 0 }) : { status: 204 }),
   refuse: () => jsonReply(400, { message: 'Invalid Form Body', code: 50035 }),
   limit: (seconds) =>
@@ -188,19 +192,33 @@ async function readRequest(incoming: IncomingMessage): Promise<OpenRequest | und
   } catch {
     return undefined;
   }
-  const body = Buffer.concat(chunks).toString('utf8');
+  const bytes = Buffer.concat(chunks);
+  const body = bytes.toString('utf8');
   const headers = Object.fromEntries(Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]));
+  const { json, files } = await readBody(headers['content-type'] ?? '', bytes);
   return {
     at: Date.now(),
     method: incoming.method ?? '',
     path: incoming.url ?? '',
     headers,
     body,
-    json: headers['content-type']?.includes('form-urlencoded') ? parseForm(body) : parseJson(body),
+    json,
+    files,
     deliveryId: headers['webhook-id'] ?? '',
     problems: [],
     status: 0,
   };
+}
+
+async function readBody(type: string, bytes: Buffer): Promise<Pick<ReceivedRequest, 'json' | 'files'>> {
+  const files = new Map<string, Uint8Array>();
+  const text = bytes.toString('utf8');
+  if (type.includes('form-urlencoded')) return { json: parseForm(text), files };
+  if (!type.startsWith('multipart/form-data')) return { json: parseJson(text), files };
+  const form = await new Response(Uint8Array.from(bytes), { headers: { 'content-type': type } }).formData();
+  for (const [name, value] of form)
+    if (typeof value !== 'string') files.set(`${name} ${value.name}`, await value.bytes());
+  return { json: parseJson(String(form.get('payload_json'))), files };
 }
 
 function parseForm(text: string): unknown {

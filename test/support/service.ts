@@ -30,7 +30,10 @@ export interface ReceivedRequest {
   path: string;
   headers: Readonly<Record<string, string>>;
   body: string;
+  /** Of a form with files: its `payload_json`. */
   json: unknown;
+  /** The files of a form, by their names in it. */
+  files: ReadonlyMap<string, Uint8Array>;
   /** `webhook-id`: the same for every attempt at one delivery. */
   deliveryId: string;
   /** What of it the service would not take, or would let act. */

@@ -6,6 +6,7 @@ import type { Mailer } from '../core/mail.ts';
 import type { Notifier } from '../core/notifier.ts';
 import { formatCount, plural } from '../core/text.ts';
 import { type AddCommand, type CliContext, CONFIG_OPTION, CommandFailure } from './command.ts';
+import { createRedactor } from './redact-secrets.ts';
 
 /** How often one sample is tried where a service asks for patience. */
 const TRIES = 3;
@@ -44,9 +45,11 @@ export const addRing: AddCommand = (program, context) => {
       const tools = { clock: systemClock, stdout: context.stdout };
       if (options.render !== undefined) {
         for (const each of chosen) {
+          const redact = createRedactor(each);
+          const print = (text: string) => void context.stdout.write(redact(text));
+          const printers = { http: createPrinter(print), mailer: createMailPrinter(print) };
           for (const event of samples) {
             context.stdout.write(`# ${event.type}\n`);
-            const printers = { http: createPrinter(context), mailer: createMailPrinter(context) };
             await notify(buildNotifier(each, config, { ...tools, ...printers }), event, context).catch(() => {});
           }
         }
@@ -114,23 +117,23 @@ async function notify(notifier: Notifier, event: BanEvent, { signal }: CliContex
 }
 
 /** In place of the network: prints what would be sent, without what is secret. */
-function createPrinter({ stdout }: CliContext): HttpClient {
+function createPrinter(print: (text: string) => void): HttpClient {
   return {
     async send(request) {
       const type = request.headers?.['content-type'] ?? 'application/octet-stream';
       const { origin } = new URL(request.url.reveal());
-      stdout.write(`${request.method ?? 'POST'} ${origin}/… (${type})\n${await bodyOf(request, type)}\n\n`);
+      print(`${request.method ?? 'POST'} ${origin}/… (${type})\n${await bodyOf(request, type)}\n\n`);
       return { status: 200, headers: {}, body: 'ok' };
     },
   };
 }
 
-function createMailPrinter({ stdout }: CliContext): Mailer {
+function createMailPrinter(print: (text: string) => void): Mailer {
   return {
     async send({ host, port }, { from, shownTo, subject, messageId, text, html, pictures }) {
-      stdout.write(`MAIL ${host}:${port}\nFrom: ${from.address}\nTo: ${shownTo.join(', ')}\n`);
-      stdout.write(`Subject: ${subject}\nMessage-ID: ${messageId}\n\n${text}\n${html ?? ''}\n`);
-      for (const { name, png } of pictures) stdout.write(`${name}, ${formatCount(png.length)} bytes\n`);
+      print(`MAIL ${host}:${port}\nFrom: ${from.address}\nTo: ${shownTo.join(', ')}\n`);
+      print(`Subject: ${subject}\nMessage-ID: ${messageId}\n\n${text}\n${html ?? ''}\n`);
+      for (const { name, png } of pictures) print(`${name}, ${formatCount(png.length)} bytes\n`);
       return [];
     },
   };

@@ -140,7 +140,8 @@ function matchReason(said: string, at: number, reply: Reply): number {
 function greetingLength(said: string): number {
   if (!said.startsWith('<')) return 0;
   const end = endOf(said.trimEnd());
-  return greetingUntil(said, end) || greetingUntil(said, said.lastIndexOf(LOGIN));
+  const hasLogin = said.includes(LOGIN, end / 2);
+  return greetingUntil(said, end) || (hasLogin ? greetingUntil(said, said.lastIndexOf(LOGIN)) : 0);
 }
 
 function greetingUntil(said: string, end: number): number {
@@ -169,8 +170,8 @@ function readEnvelope(text: string, reply: Reply): void {
   GREETING.lastIndex = at;
   if (!GREETING.test(tail)) return;
   const begin = GREETING.lastIndex;
-  const login = tail.lastIndexOf(LOGIN);
-  put(reply, 'helo', tail.slice(begin, login < begin ? endOf(tail) : login));
+  const login = tail.indexOf(LOGIN, begin);
+  put(reply, 'helo', tail.slice(begin, login < 0 ? endOf(tail) : login));
 }
 
 /** Length of a quoted local part that begins at `start`, as Postfix has quoted them since 3.5; 0 if there is none. */

@@ -26,7 +26,20 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function loadConfig({ file, env }: { file?: string | undefined; env: Environment }): Config {
   const path = findConfig({ file, env });
-  return path === undefined ? parseConfig('', { env }) : parseConfig(readFile(path), { env, file: path });
+  return path === undefined ? fromEnvironment(env) : parseConfig(readFile(path), { env, file: path });
+}
+
+/** Where nothing says who is to be told, there may have been meant to be a file. */
+function fromEnvironment(env: Environment): Config {
+  try {
+    return parseConfig('', { env });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const hint = `there is no ${PLACES.join(' and no ')}: write one, or name yours by --config`;
+    throw new ConfigError(
+      error.issues.map((each) => (each.path === 'notifiers' ? { ...each, message: `${each.message}; ${hint}` } : each)),
+    );
+  }
 }
 
 /** The file that `loadConfig` would read; undefined where the environment alone is the configuration. */

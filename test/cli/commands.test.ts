@@ -59,6 +59,15 @@ describe('cowbell', () => {
     expect(err).toContain('2 mistakes; `cowbell example`');
   });
 
+  it('says where a configuration is looked for, where there is none', async () => {
+    const { code, err } = await cowbell(['check'], { env: {} });
+    expect(code).toBe(78);
+    expect(err).toMatch(/^notifiers: is missing: .*COWBELL_SLACK_URL/);
+    expect(err).toContain(
+      'there is no cowbell.yaml and no /etc/cowbell/cowbell.yaml: write one, or name yours by --config',
+    );
+  });
+
   it('says in one line that it needs a newer Node.js', () => {
     const folder = tempDir();
     execFileSync(process.execPath, [
@@ -158,6 +167,17 @@ describe('replay', () => {
     expect(sent.code).toBe(0);
     expect(receiver.events().filter(({ type }) => type === 'cowbell.ban.started')).toHaveLength(25);
     expect(receiver.problems()).toEqual([]);
+  });
+
+  it('tells what was refused at the end of the log', async () => {
+    const { code, out } = await cowbell(['replay', '-w', 'postfix', '-'], {
+      input: 'Nov 23 12:25:23 h postfix/postscreen[80]: PREGREET 11 after 0 from [192.0.2.1]:25: EHLO x\\r\\n\n'.repeat(
+        3,
+      ),
+    });
+    expect(code).toBe(0);
+    expect(out).toContain('3 rejects from 1 address');
+    expect(out).toMatch(/\n3 lines read, 0 bans, 1 alert delivered\n$/);
   });
 
   it('fails with what to do for a watcher that is none', async () => {

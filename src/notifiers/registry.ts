@@ -1,9 +1,11 @@
 import type { NotifierDefinition } from '../core/notifier.ts';
 import { alertmanagerNotifier } from './alertmanager.ts';
+import { appriseNotifier } from './apprise.ts';
 import { consoleNotifier } from './console.ts';
 import { discordNotifier } from './discord.ts';
 import { emailNotifier } from './email.ts';
 import { gotifyNotifier } from './gotify.ts';
+import { lokiNotifier } from './loki.ts';
 import { matrixNotifier } from './matrix.ts';
 import { mattermostNotifier } from './mattermost.ts';
 import { ntfyNotifier } from './ntfy.ts';
@@ -28,6 +30,8 @@ export const notifierDefinitions = [
   gotifyNotifier,
   pushoverNotifier,
   emailNotifier,
+  appriseNotifier,
   alertmanagerNotifier,
+  lokiNotifier,
   consoleNotifier,
 ] as const satisfies readonly Pick<NotifierDefinition, 'type' | 'summary' | 'options' | 'pace'>[];

@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { alertmanagerService } from './alertmanager-rules.ts';
+import { appriseService } from './apprise-rules.ts';
 import { discordFileProblems, discordProblems } from './discord-rules.ts';
+import { lokiService } from './loki-rules.ts';
 import { mattermostService, rocketchatService } from './markdown-rules.ts';
 import { matrixService } from './matrix-rules.ts';
 import { gotifyService, ntfyService, pushoverService } from './push-rules.ts';
@@ -69,6 +71,8 @@ const SERVICES = {
   ntfy: () => ntfyService,
   gotify: () => gotifyService,
   alertmanager: () => alertmanagerService,
+  loki: () => lokiService,
+  apprise: () => appriseService,
 } as const satisfies Record<string, (secret?: string) => Service>;
 
 export type ReceiverKind = keyof typeof SERVICES;

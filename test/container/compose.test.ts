@@ -1,12 +1,15 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
+import { tempDir } from '../support/temp-dir.ts';
 import { allowedRequests, CHECKOUT, hardeningOf, readComposeFile, variablesOf } from './compose-file.ts';
 
 const FIXTURES = 'test/fixtures/compose';
 const FILES = ['docker-compose.override.yml', 'deploy/compose/no-socket.yml', 'deploy/compose/direct-socket.yml'];
+/** Stands alone, on another host. */
+const ALONE = 'deploy/compose/api.yml';
 
 /** As in mailcow.conf, with what an admin adds. */
 const VARIABLES = {
@@ -22,7 +25,7 @@ const schema = JSON.parse(readFileSync(join(CHECKOUT, FIXTURES, 'compose-spec.js
 const { $schema: _, ...specification } = schema;
 const isComposeFile = new Ajv({ strict: false, allErrors: true, validateFormats: false }).compile(specification);
 
-describe.each(FILES)('%s', (path) => {
+describe.each([...FILES, ALONE])('%s', (path) => {
   const file = readComposeFile(path, VARIABLES);
   const services = Object.entries(file.services);
   const mailcow = readComposeFile(`${FIXTURES}/mailcow.yml`, VARIABLES);
@@ -62,17 +65,6 @@ describe.each(FILES)('%s', (path) => {
     }
   });
 
-  it("is enough of a configuration, with nothing but what stands in mailcow's", () => {
-    const environment = (file.services['cowbell-mailcow']?.environment ?? []).map((line) => {
-      const [name = '', ...value] = line.split('=');
-      return [name, value.join('=')];
-    });
-    const config = parseConfig('', { env: Object.fromEntries(environment) });
-    expect(config.host).toBe('mail.example.org');
-    expect(config.redis?.password?.reveal()).toBe('secret');
-    expect(config.notifiers.map(({ type }) => type)).toEqual(['slack']);
-  });
-
   it('has a default for all but what must be said', () => {
     const required = new Set(['DOCKER_GID']);
     for (const name of variablesOf(path).filter((each) => !required.has(each))) {
@@ -80,6 +72,33 @@ describe.each(FILES)('%s', (path) => {
       expect(() => readComposeFile(path, rest)).not.toThrow();
     }
   });
+});
+
+/** What a container is given, as the file says it. */
+function environmentOf(path: string): Record<string, string> {
+  const lines = readComposeFile(path, VARIABLES).services['cowbell-mailcow']?.environment ?? [];
+  return Object.fromEntries(lines.map((line) => [line.split('=')[0] ?? '', line.replace(/^[^=]*=/, '')]));
+}
+
+it.each(FILES)("%s is enough of a configuration, with nothing but what stands in mailcow's", (path) => {
+  const config = parseConfig('', { env: environmentOf(path) });
+  expect(config.host).toBe('mail.example.org');
+  expect(config.redis?.password?.reveal()).toBe('secret');
+  expect(config.notifiers.map(({ type }) => type)).toEqual(['slack']);
+});
+
+it(`${ALONE} gives what the configuration needs that the documents show, and nothing of mailcow's own`, () => {
+  const page = readFileSync(join(CHECKOUT, 'docs/sources.md'), 'utf8');
+  const shown = /^ {3}```yaml\n([\s\S]*?)^ {3}```/m.exec(page.slice(page.indexOf('## From another host')))?.[1] ?? '';
+  const key = join(tempDir(), 'api-key');
+  writeFileSync(key, '0123AB-4567CD-89EF01-234567-89ABCD\n');
+  expect(readComposeFile(ALONE, VARIABLES).services['cowbell-mailcow']?.volumes).toContain(
+    './config:/etc/cowbell:ro,z',
+  );
+  const config = parseConfig(shown.replace('/etc/cowbell/api-key', key), { env: environmentOf(ALONE) });
+  expect(config.mailcow_api?.key.reveal()).toBe('0123AB-4567CD-89EF01-234567-89ABCD');
+  expect(config.notifiers.map(({ type }) => type)).toEqual(['slack']);
+  expect([config.redis, variablesOf(ALONE).includes('REDISPASS')]).toEqual([undefined, false]);
 });
 
 describe('the socket', () => {

@@ -47,7 +47,7 @@ describe.each(PAGES)('%s', (page) => {
     const env = Object.fromEntries(
       names.map((name) => [name, name.endsWith('URL') ? 'https://example.org/hook' : 's']),
     );
-    const examples = [...text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, yaml = '']) => yaml);
+    const examples = [...text.matchAll(/^ *```yaml\n([\s\S]*?)^ *```/gm)].map(([, yaml = '']) => yaml);
     for (const example of examples) {
       const complete = example
         .replace(/url_file: .*/g, 'url: https://discord.com/api/webhooks/123456789012345678/x')

@@ -1,5 +1,5 @@
 import type { BanEvent } from '../core/event.ts';
-import { code, type Line, type Message, moment, words } from '../core/message.ts';
+import { code, type Line, type Message, moment } from '../core/message.ts';
 import { sparkline } from '../core/sparkline.ts';
 import { formatCount, plural } from '../core/text.ts';
 import { whoOf } from './compose-ban.ts';
@@ -12,7 +12,8 @@ export function describeDigest({ digest }: Extract<BanEvent, { type: 'digest' }>
   const { totals, before, period } = digest;
   const own = totals.own_users;
   return {
-    tone: own > 0 ? 'own' : 'quiet',
+    // It tells of what was told as it happened: nobody is woken for it.
+    tone: 'quiet',
     title: [
       `${period === 'day' ? 'The day' : 'The week'}: ${plural(totals.bans, 'ban')}${trend(totals.bans, before?.bans)}`,
     ],
@@ -39,7 +40,7 @@ export function describeDigest({ digest }: Extract<BanEvent, { type: 'digest' }>
 }
 
 function factsOf(digest: Digest): Message['facts'] {
-  const { totals, known_users } = digest;
+  const { known_users } = digest;
   const facts: Message['facts'] = [
     { label: 'From', value: [moment(Date.parse(digest.from))] },
     { label: 'To', value: [moment(Date.parse(digest.to))] },
@@ -56,7 +57,6 @@ function factsOf(digest: Digest): Message['facts'] {
     },
     { label: 'Ended', value: counted(digest.end_reasons) },
     { label: 'Policy', value: counted(digest.decisions) },
-    { label: 'Lifted', value: totals.lifted > 0 ? [words(plural(totals.lifted, 'ban'))] : [] },
   ];
   return facts.filter(({ value }) => value.length > 0);
 }

@@ -69,7 +69,7 @@ export function sampleEvents(host: string, now: number): BanEvent[] {
       decision: {
         action: 'lift',
         mode: 'enforce',
-        reasons: ['score 0 of 100 (abuseipdb), within 25', '41 logins of 1 own user in 14 days'],
+        reasons: ['score 0 of 100 (abuseipdb), within 25', 'own users logged in 41 times in 14 days'],
       },
     },
     {

@@ -121,7 +121,7 @@ function liftProblems({ now, ban, lifts, liftsInHour }: PolicyInput, settings: P
       : [`it was lifted ${timesOf(lifts.length)} in the last ${window}, as often as is allowed`]),
     ...(liftsInHour < settings.max_lifts_per_hour
       ? []
-      : [`${plural(liftsInHour, 'ban was', 'bans were')} lifted in the last hour, as many as are allowed`]),
+      : [`as many bans were lifted in the last hour as are allowed: ${liftsInHour}`]),
   ];
 }
 
@@ -143,7 +143,7 @@ function banProblems({ ban, countries, previousBans }: PolicyInput, settings: Po
       : [
           previousBans === undefined
             ? 'its history is not known'
-            : `${plural(previousBans, 'ban')} before this one, at most ${settings.max_previous_bans} allowed`,
+            : `banned ${timesOf(previousBans)} before, at most ${settings.max_previous_bans} allowed`,
         ]),
   ];
 }
@@ -169,7 +169,7 @@ function knownUsersOf({ now, knownUsers }: PolicyInput, settings: PolicySettings
   const recent = knownUsers.filter(({ lastAt }) => lastAt >= since && lastAt <= now);
   const logins = recent.reduce((sum, user) => sum + user.logins, 0);
   const holds = logins >= min_known_logins;
-  const from = `${plural(logins, 'login')} of ${plural(recent.length, 'own user')} in ${plural(known_user_max_age_days, 'day')}`;
+  const from = `own users logged in ${timesOf(logins)} in ${plural(known_user_max_age_days, 'day')}`;
   return [{ holds, text: holds ? from : `${from}, at least ${min_known_logins} needed` }];
 }
 

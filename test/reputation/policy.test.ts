@@ -56,7 +56,12 @@ describe('a ban is lifted', () => {
   it.each<[string, Change, Partial<PolicySettings>, RegExp]>([
     ['where all speaks for it', {}, {}, /^score 0 of 100 \(abuseipdb\), within 25$/],
     ['at the highest score that is allowed', { score: 25 }, {}, /^score 25 of 100/],
-    ['for known users alone, if any will do', { score: undefined }, { require: 'any' }, /^41 logins of 1 own user/],
+    [
+      'for known users alone, if any will do',
+      { score: undefined },
+      { require: 'any' },
+      /^own users logged in 41 times in 14 days$/,
+    ],
     ['for its score alone, if any will do', { knownUsers: [] }, { require: 'any' }, /^score 0/],
     ['for its score alone, if no login is asked for', { knownUsers: [] }, { min_known_logins: 0 }, /^score 0/],
     ['as a /24, if so wide is allowed', { ban: { network: net('198.51.100.0/24') } }, {}, /^score/],
@@ -82,18 +87,18 @@ describe('a ban stays', () => {
     ['without a score', { score: undefined, scoreNote: 'abuseipdb: HTTP 500' }, {}, 'no score: abuseipdb: HTTP 500'],
     ['with a score that is none', { score: Number.NaN }, {}, 'no score: abuseipdb'],
     ['with a score below all scores', { score: -1 }, {}, 'no score: abuseipdb'],
-    ['without known users', { knownUsers: [] }, {}, '0 logins of 0 own users in 14 days, at least 3 needed'],
+    ['without known users', { knownUsers: [] }, {}, 'own users logged in 0 times in 14 days, at least 3 needed'],
     [
       'with users who were there too long ago',
       { knownUsers: [{ logins: 99, lastAt: NOW - 15 * 24 * HOUR_MS }] },
       {},
-      '0 logins of 0 own users in 14 days, at least 3 needed',
+      'own users logged in 0 times in 14 days, at least 3 needed',
     ],
     [
       'with users who will have been there: the clock was set back',
       { knownUsers: [{ logins: 99, lastAt: NOW + HOUR_MS }] },
       {},
-      '0 logins of 0 own users in 14 days, at least 3 needed',
+      'own users logged in 0 times in 14 days, at least 3 needed',
     ],
     ['if nothing speaks for it', { score: undefined, knownUsers: [] }, { require: 'any' }, 'no score: abuseipdb'],
     ['if only a log line says so', { isStanding: false }, {}, 'only a log line says that it is banned'],
@@ -140,7 +145,7 @@ describe('a ban stays', () => {
       'if enough were lifted in this hour',
       { liftsInHour: 10 },
       {},
-      '10 bans were lifted in the last hour, as many as are allowed',
+      'as many bans were lifted in the last hour as are allowed: 10',
     ],
     ['on another service', { ban: { services: ['imap', 'sogo'] } }, { services: ['imap'] }, 'of another service'],
     [
@@ -151,7 +156,7 @@ describe('a ban stays', () => {
     ],
     ['from another country', { countries: ['DE', 'KP'] }, { countries: ['DE'] }, 'it is in another country'],
     ['from nobody knows where', { countries: undefined }, { countries: ['DE'] }, 'its country is not known'],
-    ['after too many bans', { previousBans: 3 }, {}, '3 bans before this one, at most 2 allowed'],
+    ['after too many bans', { previousBans: 3 }, {}, 'banned 3 times before, at most 2 allowed'],
     ['with a history that is not known', { previousBans: undefined }, {}, 'its history is not known'],
   ])('%s', (_, change, settings, reason) => {
     const verdict = decided(change, settings);

@@ -8,12 +8,14 @@ export interface SyslogLine {
 }
 
 const CLOCK = String.raw`\d\d:\d\d:\d\d(?:[.,]\d{1,9})?`;
+/** A comma and no zone is how Python writes a time, and fail2ban: such lines are left early. */
+const CLOCK_WITHOUT_COMMA = String.raw`\d\d:\d\d:\d\d(?:\.\d{1,9})?`;
 
 /** `Nov 23 12:25:23`, `févr.  3 01:02:03`, with a year before, between or behind where syslog-ng or a router puts one. */
 const BSD_TIME = `(?:\\d{4} )?[A-Z]?[a-z\\u00e0-\\u024f]{2,5}\\.? [ \\d]?\\d (?:\\d{4} )?${CLOCK}(?: \\d{4}(?= ))?`;
 
 /** RFC 3339, how journald prints it with `short-iso` and `short-full`, and without a zone as templates of rsyslog have it. */
-const ISO_TIME = `\\d{4}-\\d\\d-\\d\\dT${CLOCK}(?:Z|[+-]\\d\\d:?\\d\\d)?|(?:[A-Z][a-z]{2} )?\\d{4}-\\d\\d-\\d\\d ${CLOCK}(?: [A-Z]{3,5}(?= [^:]))?`;
+const ISO_TIME = `\\d{4}-\\d\\d-\\d\\dT${CLOCK}(?:Z|[+-]\\d\\d:?\\d\\d)?|(?:[A-Z][a-z]{2} )?\\d{4}-\\d\\d-\\d\\d (?:${CLOCK} [A-Z]{3,5}(?= [^:])|${CLOCK_WITHOUT_COMMA})`;
 
 /** Name, short id or address; syslog-ng may put `source@` in front and the relay behind a slash. */
 const HOST = String.raw`(?:[\w@][\w.@/-]{0,254}|\[?[0-9A-Fa-f:.]{2,45}\]?)`;

@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+
+export interface NetfilterPurge {
+  /** What netfilter printed of it, in order. */
+  readonly printed: string[];
+  /** Networks whose ban it lifted. */
+  readonly lifted: string[];
+  stop(): Promise<void>;
+}
+
+/**
+ * Plays the part of netfilter that lifts bans: every `everyMs` (ten seconds in the real one) it works off F2B_QUEUE_UNBAN,
+ * takes a field that is spelt as the ban is, and drops any other.
+ * https://github.com/mailcow/mailcow-dockerized/blob/master/data/Dockerfiles/netfilter/main.py (autopurge, unban)
+ */
+export function startPurge(client: Redis, { everyMs = 200 } = {}): NetfilterPurge {
+  const printed: string[] = [];
+  const lifted: string[] = [];
+  const stop = new AbortController();
+  const work = async () => {
+    for (const field of Object.keys(await client.hgetall('F2B_QUEUE_UNBAN'))) {
+      if ((await client.hexists('F2B_ACTIVE_BANS', field)) === 1) {
+        printed.push(`Unbanning ${field}`);
+        await client.hdel('F2B_ACTIVE_BANS', field);
+        lifted.push(field);
+      } else {
+        printed.push(`${field} is not banned, skipping unban and deleting from queue (if any)`);
+      }
+      await client.hdel('F2B_QUEUE_UNBAN', field);
+    }
+  };
+  const done = (async () => {
+    while (!stop.signal.aborted) {
+      await sleep(everyMs, undefined, { signal: stop.signal }).catch(() => {});
+      if (!stop.signal.aborted) await work().catch(() => {});
+    }
+  })();
+  return {
+    printed,
+    lifted,
+    async stop() {
+      stop.abort();
+      await done;
+    },
+  };
+}

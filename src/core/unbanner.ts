@@ -24,10 +24,21 @@ export interface Unbanner {
    * no harm; that it is gone is for `look` to show.
    */
   lift(jail: string, network: Network, signal: AbortSignal): Promise<boolean>;
-  /** Puts a network on the server's allowlist; false if it is there already, and so not ours to take off again. */
-  allow(jail: string, network: Network, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Puts a network on the server's allowlist; false if it is there already, and so not ours to take off again. `onAbsent` is
+   * called once it is known not to be there, before it is put there: an entry that is to have an end is noted down then.
+   */
+  allow(jail: string, network: Network, signal: AbortSignal, onAbsent?: () => void): Promise<boolean>;
+  /** Why `disallow` never works, and what to do; left out where it does. */
+  readonly cannotDisallow?: string;
   /** Takes it off again; false if it is not there. */
   disallow(jail: string, network: Network, signal: AbortSignal): Promise<boolean>;
   /** Bans a network until a person takes it back; false if it is banned so already. */
   deny(jail: string, network: Network, signal: AbortSignal): Promise<boolean>;
+}
+
+/** One that can also say what is banned, for a person who names a network and no jail. */
+export interface ListingUnbanner extends Unbanner {
+  /** All bans that stand in the jails that it covers. */
+  standing(signal: AbortSignal): Promise<{ jail: string; network: Network }[]>;
 }

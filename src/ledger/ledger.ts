@@ -1,5 +1,6 @@
 import type { Cursor } from '../core/watcher.ts';
 import { AdminList } from './admin-list.ts';
+import { Audit } from './audit.ts';
 import { Bans } from './bans.ts';
 import { type Database, openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
@@ -28,6 +29,7 @@ export class Ledger {
   readonly knownUsers: KnownUsers;
   readonly rateLimits: RateLimits;
   readonly decisions: Decisions;
+  readonly audit: Audit;
   readonly #db: Database;
 
   constructor(db: Database, now: () => number) {
@@ -41,6 +43,7 @@ export class Ledger {
     this.knownUsers = new KnownUsers(db);
     this.rateLimits = new RateLimits(db);
     this.decisions = new Decisions(db);
+    this.audit = new Audit(db);
   }
 
   /** All of `work` is committed, or nothing of it. */
@@ -143,6 +146,10 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
        (SELECT ban_id FROM decisions WHERE decided_at < ? AND state != 'lifting' LIMIT ${PRUNED_AT_ONCE})`,
     now - limits.bansMs,
   );
+  const audit = db.run(
+    `DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE at < ? LIMIT ${PRUNED_AT_ONCE})`,
+    now - limits.bansMs,
+  );
   const evidence = db.run(
     `DELETE FROM evidence WHERE id IN (SELECT id FROM evidence WHERE at < ? ORDER BY at LIMIT ${PRUNED_AT_ONCE})`,
     now - limits.evidenceMs,
@@ -193,7 +200,9 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
        AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = events.seq) LIMIT ${PRUNED_AT_ONCE})`,
     before,
   );
-  return bans + decisions + evidence + surplus + rejects + surplusRejects + strangers + done + deliveries + events;
+  return (
+    bans + decisions + audit + evidence + surplus + rejects + surplusRejects + strangers + done + deliveries + events
+  );
 }
 
 /** Opens the ledger; see `openDatabase` for what it refuses. `now` gives ms since the epoch. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, toRfc3339 } from '../core/clock.ts';
-import type { BanEvent, EndReason } from '../core/event.ts';
+import type { Ban, BanEvent, EndReason } from '../core/event.ts';
 import type { BanRecord } from '../ledger/bans.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { boundUntil, EXTENSION_MS } from './ban-rules.ts';
@@ -64,8 +64,15 @@ export class Episodes {
   }
 
   end(ban: BanRecord, at: number, reason: EndReason): void {
-    this.#close(ban, at, reason);
+    const isOurs = reason === 'lifted' && this.#ledger.decisions.isLifted(ban.id);
+    this.#close(ban, at, isOurs ? 'lifted-by-cowbell' : reason);
     if (!(ban.adopted && at < this.#firstStart())) this.#tell('ban.ended', ban, at);
+  }
+
+  /** A ban as it is told now; undefined if there is none. */
+  describe(banId: string): Ban | undefined {
+    const ban = this.#ledger.bans.byId(banId);
+    return ban && this.#describe(ban);
   }
 
   /** All of these are gone at once: one event for all. */
@@ -132,6 +139,10 @@ export class Episodes {
   }
 
   #tell(type: 'ban.started' | 'ban.extended' | 'ban.ended', ban: BanRecord, at: number): void {
+    this.#publish({ ...this.envelope(at), type, ban: this.#describe(ban) });
+  }
+
+  #describe(ban: BanRecord): Ban {
     const { host, historyDays, knownUsersMs } = this.#settings;
     const now = this.#clock.now();
     const context = {
@@ -140,6 +151,6 @@ export class Episodes {
       historyDays,
       knownUsers: this.#ledger.knownUsers.inside(ban.network, Math.min(now, ban.startedAt) - knownUsersMs),
     };
-    this.#publish({ ...this.envelope(at), type, ban: describeBan(ban, context) });
+    return describeBan(ban, context);
   }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { TransientError } from '../core/errors.ts';
-import type { BanEvent } from '../core/event.ts';
+import type { Ban, BanEvent } from '../core/event.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Network } from '../core/network.ts';
 import type { Observation } from '../core/observation.ts';
@@ -134,6 +134,11 @@ export class Recorder {
   /** What every event begins with. */
   envelope(at: number): { id: string; at: string; host: string } {
     return this.#episodes.envelope(at);
+  }
+
+  /** A ban as it is told now; undefined if there is none. */
+  describe(banId: string): Ban | undefined {
+    return this.#episodes.describe(banId);
   }
 
   /** When `tick` is next needed, in ms since the epoch. */

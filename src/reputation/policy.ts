@@ -76,7 +76,10 @@ export function decide(input: PolicyInput, settings: PolicySettings): Verdict {
   ];
   if (problems.length > 0) return { action: 'keep', reasons: problems };
   if (isAlways) return { action: 'lift', reasons: ['it lies in a network that is always lifted'] };
-  const conditions = [reputationOf(input, settings), ...knownUsersOf(input, settings)];
+  const users = knownUsersOf(input, settings);
+  const reputation = reputationOf(input, settings);
+  // A score that nobody asked for explains nothing.
+  const conditions = input.score === undefined ? [...users, reputation] : [reputation, ...users];
   const met = conditions.filter(({ holds }) => holds);
   const unmet = conditions.filter(({ holds }) => !holds);
   const isMet = settings.require === 'all' ? unmet.length === 0 : met.length > 0;

@@ -18,9 +18,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   notifiers: [],
   // The same far sides that are watched.
   reputation: [
+    'ledger',
     'watchers/redis-connection.ts',
     'watchers/mailcow-api-client.ts',
     'watchers/mailcow-api-answer.ts',
+    'watchers/mailcow-api-state.ts',
     'watchers/fail2ban-client-run.ts',
     'watchers/fail2ban-client-answers.ts',
   ],

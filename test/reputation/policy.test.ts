@@ -100,7 +100,12 @@ describe('a ban stays', () => {
       {},
       'own users logged in 0 times in 14 days, at least 3 needed',
     ],
-    ['if nothing speaks for it', { score: undefined, knownUsers: [] }, { require: 'any' }, 'no score: abuseipdb'],
+    [
+      'if nothing speaks for it',
+      { score: undefined, knownUsers: [] },
+      { require: 'any' },
+      'own users logged in 0 times in 14 days, at least 3 needed',
+    ],
     ['if only a log line says so', { isStanding: false }, {}, 'only a log line says that it is banned'],
     [
       'if the client wrote the address',

@@ -1,0 +1,159 @@
+import { systemClock } from '../../src/core/clock.ts';
+import type { BanEvent } from '../../src/core/event.ts';
+import type { Unbanner } from '../../src/core/unbanner.ts';
+import { AutoUnban, type Mode } from '../../src/reputation/auto-unban.ts';
+import { type Answer, type AskAbout, createJudge } from '../../src/reputation/judge.ts';
+import type { PolicySettings } from '../../src/reputation/policy.ts';
+import { createRedisUnbanner } from '../../src/reputation/unbanners/redis.ts';
+import { deliveryOf } from '../support/delivery.ts';
+import { eventually } from '../support/eventually.ts';
+import { type NetfilterPurge, startPurge } from '../support/netfilter-purge.ts';
+import { createHarness, net, SILENT } from '../support/recorder-harness.ts';
+import type { RedisServer } from '../support/redis-server.ts';
+
+export const SETTINGS: PolicySettings = {
+  max_score: 25,
+  min_known_logins: 0,
+  known_user_max_age_days: 14,
+  require: 'all',
+  services: [],
+  countries: [],
+  never: [],
+  always: [],
+  max_prefix: { ipv4: 24, ipv6: 64 },
+  max_previous_bans: 2,
+  max_lifts_per_network: 1,
+  lift_window_hours: 24,
+  max_lifts_per_hour: 10,
+};
+
+/** Opinions by address; of any other, none. */
+export function scores(table: Record<string, number>): AskAbout {
+  return async (subject): Promise<Answer> => {
+    const score = table[subject];
+    const opinions = score === undefined ? [] : [{ source: 'abuseipdb', score, checkedAt: Date.now() }];
+    return { opinions, problems: [] };
+  };
+}
+
+export interface RigOptions {
+  redis: RedisServer;
+  ask: AskAbout;
+  settings?: Partial<PolicySettings>;
+  mode?: Mode;
+  tellsAll?: boolean;
+  unbanner?: Unbanner;
+  path?: string;
+  clock?: { now(): number };
+  uptime?: () => number;
+}
+
+/** The policy over a ledger, a real Redis and somebody who works off its queue, fed with bans by hand. */
+export function createRig({
+  redis,
+  ask,
+  settings,
+  mode = 'enforce',
+  tellsAll = true,
+  unbanner,
+  path,
+  clock,
+  uptime,
+}: RigOptions) {
+  const now = () => clock?.now() ?? Date.now();
+  const h = createHarness({
+    startedAt: now() - 1_000,
+    clock: { now },
+    withLog: false,
+    ...(path !== undefined && { path }),
+  });
+  const { ledger, recorder } = h;
+  const time = { ...systemClock, now };
+  const judge = createJudge({
+    ledger,
+    clock: time,
+    settings: { ...SETTINGS, ...settings },
+    historyDays: 7,
+    ask,
+    ...(uptime && { uptime }),
+  });
+  const usual = createRedisUnbanner(redis.address);
+  const policy = new AutoUnban({
+    ledger,
+    clock: time,
+    logger: SILENT,
+    mode,
+    delayMs: 0,
+    tellsAll,
+    judge,
+    unbannerOf: (jail) => (usual.covers(jail) ? (unbanner ?? usual) : undefined),
+    describe: (id) => recorder.describe(id),
+    announce: (event, write) => recorder.announce(event, write),
+    envelope: (at) => recorder.envelope(at),
+  });
+  const consumer = policy.consumer();
+  let purge: NetfilterPurge | undefined;
+  const stop = new AbortController();
+  const running = policy.run(stop.signal);
+
+  return {
+    ...h,
+    policy,
+    startPurge: () => {
+      purge = startPurge(redis.client, { everyMs: 30 });
+      return purge;
+    },
+    /** Bans a network, in Redis too unless only a log line says so, after one failure of each of its offenders. */
+    async ban(
+      network: string,
+      { offenders = [], isForged = false }: { offenders?: string[]; isForged?: boolean } = {},
+    ) {
+      const until = Math.ceil(now() / 1000) * 1000 + 1_800_000;
+      const ips = offenders.length > 0 ? offenders : [network.slice(0, network.indexOf('/'))];
+      h.fail2banLog(
+        ...ips.map(
+          (ip) => ({ kind: 'auth-failed', at: now() - 10, ip, service: 'imap', account: 'anna', line: 'x' }) as never,
+        ),
+      );
+      if (!isForged) await redis.client.hset('F2B_ACTIVE_BANS', network, String(until / 1000));
+      h.state({ kind: 'banned', jail: 'netfilter', network: net(network), at: now(), until });
+      const [event] = h.events.filter((each) => each.type === 'ban.started').slice(-1) as [BanEvent];
+      await consumer.notify(deliveryOf(event.id, [event]), stop.signal);
+      return event;
+    },
+    /** Hands a delivery over once more. */
+    repeat: (event: BanEvent) => consumer.notify(deliveryOf(event.id, [event]), stop.signal),
+    /** What the Redis watcher would see. */
+    async sync() {
+      const fields = await redis.client.hkeys('F2B_ACTIVE_BANS');
+      for (const { network } of ledger.bans.allStanding('netfilter')) {
+        if (!fields.includes(network)) h.state({ kind: 'unbanned', jail: 'netfilter', network, at: now() });
+      }
+      h.tick();
+    },
+    decided: () =>
+      eventually(
+        () => {
+          const open = ledger.decisions.open(now(), now() + 1, 1_000);
+          if (open.length > 0) throw new Error(`${open.length} are not decided`);
+        },
+        { timeoutMs: 20_000 },
+      ),
+    state: (event: BanEvent) => ('ban' in event ? ledger.decisions.of(event.ban.id)?.state : undefined),
+    decisions: () => h.events.filter((event) => event.type === 'unban.decided'),
+    audit: () =>
+      ledger.audit
+        .list({ limit: 1_000 })
+        .map(({ action, network }) => `${action} ${network}`)
+        .reverse(),
+    async stop() {
+      stop.abort();
+      await running;
+      await purge?.stop();
+    },
+    async close() {
+      await this.stop();
+      ledger.close();
+    },
+  };
+}

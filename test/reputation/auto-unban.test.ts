@@ -1,0 +1,259 @@
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { TransientError } from '../../src/core/errors.ts';
+import type { Unbanner } from '../../src/core/unbanner.ts';
+import { createRedisUnbanner } from '../../src/reputation/unbanners/redis.ts';
+import { eventually } from '../support/eventually.ts';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { createRig, type RigOptions, scores } from './auto-unban-rig.ts';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.close());
+beforeEach(() => redis.client.flushall());
+
+type Rig = ReturnType<typeof createRig>;
+const open: Rig[] = [];
+afterEach(async () => {
+  for (const rig of open.splice(0)) await rig.close();
+});
+function rigOf(options: Omit<RigOptions, 'redis'>): Rig {
+  const rig = createRig({ redis, ...options });
+  open.push(rig);
+  return rig;
+}
+const banned = () => redis.client.hkeys('F2B_ACTIVE_BANS');
+
+describe('a ban that should not stand', () => {
+  it('is lifted, seen to be gone, told and written down', async () => {
+    const rig = rigOf({ ask: scores({ '45.8.0.7': 0 }) });
+    const purge = rig.startPurge();
+    await rig.ban('45.8.0.7/32');
+    await rig.decided();
+    await eventually(() => expect(rig.audit()).toEqual(['lift 45.8.0.7/32', 'lifted 45.8.0.7/32']));
+    await rig.sync();
+    expect(await banned()).toEqual([]);
+    expect(purge.lifted).toEqual(['45.8.0.7/32']);
+    expect(rig.decisions()).toMatchObject([
+      {
+        decision: { action: 'lift', mode: 'enforce', reasons: ['score 0 of 100 (abuseipdb), within 25'] },
+        ban: { network: '45.8.0.7/32', reputation: { source: 'abuseipdb', score: 0 } },
+      },
+    ]);
+    await eventually(() => {
+      rig.tick();
+      expect(rig.told()).toContain('ban.ended 45.8.0.7/32 lifted-by-cowbell');
+    });
+  });
+
+  it('by its offenders, of which the worst decides', async () => {
+    const rig = rigOf({ ask: scores({ '45.8.0.7': 0, '45.8.0.8': 90, '45.8.1.7': 0, '45.8.1.8': 25 }) });
+    rig.startPurge();
+    const bad = await rig.ban('45.8.0.0/24', { offenders: ['45.8.0.7', '45.8.0.8'] });
+    const good = await rig.ban('45.8.1.0/24', { offenders: ['45.8.1.7', '45.8.1.8'] });
+    await rig.decided();
+    expect([rig.state(bad), rig.state(good)]).toEqual(['kept', 'lifted']);
+    expect(await banned()).toEqual(['45.8.0.0/24']);
+  });
+
+  it.each(['suggest', 'dry_run'] as const)(
+    'stays where the mode is %s, and what would be done is told',
+    async (mode) => {
+      const rig = rigOf({ ask: scores({ '45.8.0.7': 0 }), mode });
+      const purge = rig.startPurge();
+      const event = await rig.ban('45.8.0.7/32');
+      await rig.decided();
+      expect(rig.state(event)).toBe('suggested');
+      expect(rig.decisions()).toMatchObject([{ decision: { action: 'would-lift', mode } }]);
+      expect([await banned(), purge.printed]).toEqual([['45.8.0.7/32'], []]);
+    },
+  );
+
+  it('is told to be standing where it cannot be lifted', async () => {
+    const deaf: Unbanner = { ...createRedisUnbanner(redis.address), takesMs: 0 };
+    const rig = rigOf({ ask: scores({ '45.8.0.7': 0 }), unbanner: deaf });
+    await rig.ban('45.8.0.7/32');
+    await eventually(() => expect(rig.told()).toContain('unban.failed 45.8.0.7/32'), { timeoutMs: 15_000 });
+    expect(rig.audit()).toEqual(['lift 45.8.0.7/32', 'failed 45.8.0.7/32']);
+    expect(rig.events.at(-1)).toMatchObject({
+      failure: { reason: 'the ban still stands 3 s after redis was asked to lift it' },
+    });
+  });
+});
+
+describe('a ban stays, and it is said why', () => {
+  it.each<[string, Partial<RigOptions>, RegExp]>([
+    ['with a bad score', { ask: scores({ '45.8.0.7': 80 }) }, /^score 80 of 100 \(abuseipdb\), above 25$/],
+    ['without an opinion', { ask: scores({}) }, /^no score: nobody knows 45\.8\.0\.7$/],
+    [
+      'when a source cannot be asked, though another can',
+      {
+        ask: async () => ({
+          opinions: [{ source: 'dnsbl', score: 0, checkedAt: 0 }],
+          problems: [{ source: 'abuseipdb', reason: 'the daily budget is spent' }],
+        }),
+      },
+      /^no score: abuseipdb: the daily budget is spent$/,
+    ],
+    [
+      'without known users',
+      { ask: scores({ '45.8.0.7': 0 }), settings: { min_known_logins: 1 } },
+      /^own users logged in 0/,
+    ],
+  ])('%s', async (_, options, reason) => {
+    const rig = rigOf({ ask: scores({}), ...options });
+    const purge = rig.startPurge();
+    await rig.ban('45.8.0.7/32');
+    await rig.decided();
+    expect(rig.decisions()[0]?.decision.reasons[0]).toMatch(reason);
+    expect(rig.audit()).toEqual(['keep 45.8.0.7/32']);
+    expect([await banned(), purge.printed]).toEqual([['45.8.0.7/32'], []]);
+  });
+
+  it('though nobody is told of it, unless it is one of the own users', async () => {
+    const rig = rigOf({ ask: scores({ '45.8.0.7': 80, '45.8.0.8': 80 }), tellsAll: false });
+    rig.fail2banLog({
+      kind: 'authenticated',
+      at: Date.now() - 60_000,
+      ip: '45.8.0.8',
+      service: 'imap',
+      account: 'anna',
+    } as never); // prettier-ignore
+    await rig.ban('45.8.0.7/32');
+    await rig.ban('45.8.0.8/32');
+    await rig.decided();
+    expect(rig.audit()).toHaveLength(2);
+    expect(rig.decisions().map(({ ban }) => ban.network)).toEqual(['45.8.0.8/32']);
+  });
+
+  it('when Redis cannot be asked', async () => {
+    const broken: Unbanner = {
+      ...createRedisUnbanner(redis.address),
+      look: async () => {
+        throw new TransientError('Redis is away');
+      },
+    };
+    // Long ago enough for nobody to wait for it.
+    const startedAt = Date.now() - 120_000;
+    const rig = rigOf({ ask: scores({ '45.8.0.7': 0 }), unbanner: broken, clock: { now: () => startedAt } });
+    await rig.ban('45.8.0.7/32');
+    await eventually(() => expect(rig.ledger.decisions.nextDueAt()).toBe(startedAt + 5_000));
+    expect(rig.audit()).toEqual([]);
+  });
+});
+
+describe('whoever would use it to be let in', () => {
+  it('with a log line that names somebody else’s network: nothing is done', async () => {
+    const rig = rigOf({ ask: scores({ '45.8.0.7': 0 }) });
+    const purge = rig.startPurge();
+    const event = await rig.ban('45.8.0.7/32', { isForged: true });
+    await rig.decided();
+    expect(['kept', 'over']).toContain(rig.state(event));
+    expect([purge.printed, await redis.client.exists('F2B_QUEUE_UNBAN')]).toEqual([[], 0]);
+  });
+
+  it('and comes back at once stays banned', async () => {
+    const rig = rigOf({ ask: scores({ '45.8.0.7': 0 }), settings: { max_lifts_per_network: 5 } });
+    rig.startPurge();
+    const first = await rig.ban('45.8.0.7/32');
+    await rig.decided();
+    await rig.sync();
+    await eventually(() => {
+      rig.tick();
+      expect(rig.told()).toContain('ban.ended 45.8.0.7/32 lifted-by-cowbell');
+    });
+    const second = await rig.ban('45.8.0.7/32');
+    await rig.decided();
+    expect([rig.state(first), rig.state(second)]).toEqual(['lifted', 'kept']);
+    expect(rig.decisions()[1]?.decision.reasons).toContain('it failed again after it was lifted in the last 1 d');
+    // What was handed over already is not decided again.
+    await rig.repeat(first);
+    await rig.decided();
+    expect(rig.decisions()).toHaveLength(2);
+  });
+
+  it('from 500 clean addresses in turn is let in as often as is allowed in an hour', { timeout: 60_000 }, async () => {
+    const rig = rigOf({
+      ask: async (subject) => ({
+        opinions: [{ source: 'abuseipdb', score: 0, checkedAt: 0, subject } as never],
+        problems: [],
+      }),
+      settings: { max_lifts_per_hour: 7 },
+      tellsAll: false,
+    });
+    const purge = rig.startPurge();
+    for (let index = 0; index < 500; index++) await rig.ban(`45.9.${index >> 8}.${index & 255}/32`);
+    await rig.decided();
+    expect(purge.lifted).toHaveLength(7);
+    expect(await banned()).toHaveLength(493);
+  });
+
+  it('though the clock is set a day forward', async () => {
+    let ahead = 0;
+    const rig = rigOf({
+      ask: async () => ({ opinions: [{ source: 'abuseipdb', score: 0, checkedAt: 0 }], problems: [] }),
+      clock: { now: () => Date.now() + ahead },
+      settings: { max_lifts_per_hour: 2, max_previous_bans: 50 },
+    });
+    const purge = rig.startPurge();
+    await rig.ban('45.8.0.1/32');
+    await rig.ban('45.8.0.2/32');
+    await rig.decided();
+    ahead = 25 * 3_600_000;
+    await rig.sync();
+    const third = await rig.ban('45.8.0.3/32');
+    await rig.decided();
+    expect(rig.state(third)).toBe('kept');
+    expect(purge.lifted).toHaveLength(2);
+  });
+});
+
+it('cut off between decision and lift goes on after a restart: one lift, one trail, one message', async () => {
+  const path = join(tempDir(), 'cowbell.db');
+  const usual = createRedisUnbanner(redis.address);
+  let asked = 0;
+  const hanging: Unbanner = {
+    ...usual,
+    lift: (_jail, _network, signal) => {
+      asked++;
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    },
+  };
+  const before = createRig({ redis, ask: scores({ '45.8.0.7': 0 }), unbanner: hanging, path });
+  await before.ban('45.8.0.7/32');
+  await eventually(() => expect(asked).toBe(1));
+  expect(before.decisions()).toHaveLength(1);
+  await before.close();
+
+  const after = rigOf({ ask: scores({ '45.8.0.7': 0 }), path });
+  const purge = after.startPurge();
+  await after.decided();
+  await eventually(() => expect(after.audit()).toEqual(['lift 45.8.0.7/32', 'lifted 45.8.0.7/32']));
+  expect(purge.lifted).toEqual(['45.8.0.7/32']);
+  expect(after.decisions()).toEqual([]);
+});
+
+it('never lifts a ban that began after the one that was decided on', async () => {
+  const path = join(tempDir(), 'cowbell.db');
+  const usual = createRedisUnbanner(redis.address);
+  const hanging: Unbanner = {
+    ...usual,
+    lift: (_jail, _network, signal) =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+  }; // prettier-ignore
+  const before = createRig({ redis, ask: scores({ '45.8.0.7': 0 }), unbanner: hanging, path });
+  const event = await before.ban('45.8.0.7/32');
+  await eventually(() => expect(before.decisions()).toHaveLength(1));
+  await before.close();
+  // It expired, and the attacker was banned anew, while cowbell was down.
+  await redis.client.hset('F2B_ACTIVE_BANS', '45.8.0.7/32', String(Math.ceil(Date.now() / 1000) + 7_200));
+
+  const after = rigOf({ ask: scores({ '45.8.0.7': 0 }), path });
+  const purge = after.startPurge();
+  await after.decided();
+  expect(after.state(event)).toBe('over');
+  expect([purge.printed, await banned()]).toEqual([[], ['45.8.0.7/32']]);
+});

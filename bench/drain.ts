@@ -9,7 +9,7 @@ import { SILENT } from '../test/support/recorder-harness.ts';
 import { median, type Row } from './row.ts';
 
 const LINES = 300_000;
-const RUNS = 9;
+const RUNS = 15;
 const LINE =
   'Nov 23 12:25:23 c0ffee123456 postfix/postscreen[8040]: CONNECT from [185.36.81.23]:41021 to [172.22.1.253]:25';
 

@@ -11,7 +11,7 @@ import { compareDrains } from './drain.ts';
 import type { Row } from './row.ts';
 
 const LINES = 300_000;
-const RUNS = 5;
+const RUNS = 9;
 const FIXTURES = join(import.meta.dirname, '..', 'test', 'fixtures');
 /** Whose logs are mixed: what mailcow's containers and fail2ban print. */
 const PROGRAMS = ['postfix', 'dovecot', 'sogo', 'netfilter', 'fail2ban'];

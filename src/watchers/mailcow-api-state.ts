@@ -8,6 +8,8 @@ import { readEntries } from './redis-state.ts';
 export interface ApiState {
   /** Network → time that was left when mailcow answered, in ms, negative if overdue; undefined where it says none. */
   bans: ReadonlyMap<Network, number | undefined>;
+  /** Those that are spelt otherwise than their networks. */
+  spellings: ReadonlyMap<Network, string>;
   denylist: string[];
   allowlist: string[];
   /** Entries that are no networks. */
@@ -37,6 +39,7 @@ export function readApiState({ json }: Pick<ApiAnswer, 'json'>): ApiState {
   if (!answer.success) throw otherShape('the bans', json);
   const { active_bans, perm_bans, whitelist, blacklist } = answer.data;
   const bans = new Map<Network, number | undefined>();
+  const spellings = new Map<Network, string>();
   const garbage: string[] = [];
   for (const each of valuesOf(active_bans)) {
     const entry = Entry.safeParse(typeof each === 'string' ? { network: each } : each);
@@ -46,6 +49,7 @@ export function readApiState({ json }: Pick<ApiAnswer, 'json'>): ApiState {
       garbage.push(name);
       continue;
     }
+    if (network !== name) spellings.set(network, name);
     const left = readTimeLeft(entry.data?.banned_until);
     const other = bans.get(network);
     bans.set(network, other === undefined || left === undefined ? (left ?? other) : Math.max(left, other));
@@ -56,6 +60,7 @@ export function readApiState({ json }: Pick<ApiAnswer, 'json'>): ApiState {
   });
   return {
     bans,
+    spellings,
     denylist: readEntries([...denied, ...linesOf(blacklist)]),
     allowlist: readEntries(linesOf(whitelist)),
     garbage,

@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import type { Clock } from '../../src/core/clock.ts';
+import { parseNetwork } from '../../src/core/network.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { MailcowApiAddress } from '../../src/core/watcher.ts';
 
 export const API_KEY = '0123AB-4567CD-89EF01-234567-89ABCD';
+/** A key that may only read. */
+export const READ_ONLY_KEY = 'FEDCBA-4567CD-89EF01-234567-89ABCD';
 
 export interface RawAnswer {
   status: number;
@@ -40,6 +44,12 @@ export interface MailcowApiServer {
   records: unknown[];
   denylist: string[];
   allowlist: string[];
+  /** The hash F2B_QUEUE_UNBAN. */
+  queue: Set<string>;
+  /** Orders that mailcow took for its settings and overwrote them with: there must never be any. */
+  disasters: unknown[];
+  /** As netfilter works off its queue, every ten seconds in the real one. */
+  purge(): void;
   /** Mailcow's own clock is so much ahead. */
   shiftClock(ms: number): void;
   /** There are no logs by this API. */
@@ -58,7 +68,7 @@ export async function startMailcowApi({ clock }: { clock: Pick<Clock, 'now'> }):
 
   function fail2ban() {
     const bans = [...server.hash].map(([network, until]) => ({
-      queued_for_unban: 0,
+      queued_for_unban: server.queue.has(network) ? 1 : 0,
       network,
       ip: network.split('/')[0],
       banned_until: timeLeft(until - seconds()),
@@ -74,16 +84,56 @@ export async function startMailcowApi({ clock }: { clock: Pick<Clock, 'now'> }):
     };
   }
 
-  function answer(request: IncomingMessage): RawAnswer {
+  /** functions.fail2ban.inc.php: without items or an action it goes on to save its settings. */
+  function edit(body: string): RawAnswer {
+    let order: { items?: string | string[]; attr?: { action?: string } };
+    try {
+      order = JSON.parse(body);
+    } catch {
+      return json({ type: 'error', msg: "Request body doesn't contain valid json!" }, 400);
+    }
+    const items = [order.items ?? []].flat();
+    const action = order.attr?.action;
+    if (items.length === 0 || action === undefined) {
+      server.disasters.push(order);
+      return json([{ type: 'success', log: ['fail2ban', 'edit', {}], msg: 'f2b_modified' }]);
+    }
+    const log = ['fail2ban', 'edit', { network: items, action }];
+    return json(
+      items.map((item) => {
+        const isNetwork = parseNetwork(item) !== undefined && !item.endsWith('/0');
+        if (action === 'unban' && isNetwork) server.queue.add(item);
+        if (action !== 'unban' && !isNetwork) return { type: 'danger', log, msg: ['network_host_invalid', item] };
+        const without = (list: string[]) => list.filter((each) => each !== item);
+        if (action === 'whitelist') {
+          server.denylist = without(server.denylist);
+          server.allowlist = [...without(server.allowlist), item];
+          server.queue.add(item);
+        }
+        if (action === 'blacklist') {
+          server.allowlist = without(server.allowlist);
+          server.denylist = [...without(server.denylist), item];
+        }
+        return { type: 'success', log, msg: ['object_modified', item] };
+      }),
+    );
+  }
+
+  function answer(request: IncomingMessage, sent: string): RawAnswer {
     const key = request.headers['x-api-key'];
     if (request.headers['sec-fetch-dest'] !== undefined) return { status: 403 };
     if (key === undefined) return { status: 200 };
-    if (key !== API_KEY) {
+    if (key !== API_KEY && key !== READ_ONLY_KEY) {
       failedLogins++;
       return json({ type: 'error', msg: 'authentication failed' }, 401);
     }
     apiLog++;
     const [, version, verb, category, object, extra] = (request.url ?? '').split('/').slice(1);
+    if (version === 'v1' && verb === 'edit' && category === 'fail2ban') {
+      if (request.method !== 'POST') return json({ type: 'error', msg: 'Cannot find attributes in post data' });
+      if (key !== API_KEY) return json({ type: 'error', msg: 'API read/write access denied' }, 403);
+      return edit(sent);
+    }
     if (version !== 'v1' || verb !== 'get') return json({ type: 'error', msg: 'route not found' }, 404);
     if (request.method !== 'GET') return json({ type: 'error', msg: 'only GET method is allowed' }, 405);
     if (category === 'fail2ban') return json(fail2ban());
@@ -94,9 +144,10 @@ export async function startMailcowApi({ clock }: { clock: Pick<Clock, 'now'> }):
     return json({ type: 'error', msg: 'route not found' }, 404);
   }
 
-  const listener = createServer((request: IncomingMessage, response: ServerResponse) => {
+  const listener = createServer(async (request: IncomingMessage, response: ServerResponse) => {
+    const sent = await text(request);
     server.requests.push((request.url ?? '').replace('/api/v1/', ''));
-    const { status, headers = {}, body = '' } = fixed ?? answer(request);
+    const { status, headers = {}, body = '' } = fixed ?? answer(request, sent);
     if (fixed?.status === 401) failedLogins++;
     const known = /(?:^|; )MCSESSID=(\w+)/.exec(request.headers.cookie ?? '')?.[1];
     const session = known !== undefined && sessions.has(known) ? known : randomBytes(13).toString('hex');
@@ -124,6 +175,12 @@ export async function startMailcowApi({ clock }: { clock: Pick<Clock, 'now'> }):
     records: [],
     denylist: [],
     allowlist: [],
+    queue: new Set(),
+    disasters: [],
+    purge() {
+      for (const network of server.queue) if (server.hash.has(network)) server.unban(network);
+      server.queue.clear();
+    },
     withoutLogs: false,
     shiftClock(ms) {
       aheadMs = ms;

@@ -46,6 +46,7 @@ describe("what mailcow's API says of the bans", () => {
     };
     expect(readApiState({ json })).toEqual({
       bans: new Map([['1.2.3.4/32', 60_000]]),
+      spellings: new Map(),
       denylist: ['45.9.20.0/24', 'bad.example'],
       allowlist: [],
       garbage: [],

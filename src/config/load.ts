@@ -10,7 +10,7 @@ import { completeFromEnvironment, expandVariables, type Origins, readSecretFiles
 import { explainIssues, type Finding, placeOf } from './issues.ts';
 import type { NotifierConfig } from './notifier-options.ts';
 import { readText } from './read-text.ts';
-import { type Config, ConfigSchema, type WatcherConfig } from './schema.ts';
+import { type Config, ConfigSchema, NotifierSchema, type WatcherConfig } from './schema.ts';
 import { formatPath, valueAt } from './walk.ts';
 import { type Locate, readYaml } from './yaml.ts';
 
@@ -110,7 +110,7 @@ function checkConfig(
   const named = nameAll(filled, findings);
   findUnreadable(filled, findings);
   findContainerless(filled, findings);
-  if (parsed.success) findTemplateMistakes(parsed.data.notifiers, findings);
+  findTemplateMistakes(filled, findings);
   if (findings.length > 0 || !parsed.success) {
     throw new ConfigError(findings.map((each) => toIssue(each, file, { locate, origins })).sort(byPlace));
   }
@@ -196,9 +196,12 @@ interface OwnBody {
 }
 
 /** Templates that are none, or that name what no event has. */
-function findTemplateMistakes(notifiers: readonly unknown[], findings: Finding[]): void {
-  for (const [index, entry] of notifiers.entries()) {
-    const { templates, body, content_type, events, digest } = entry as NotifierConfig & OwnBody;
+function findTemplateMistakes(input: unknown, findings: Finding[]): void {
+  for (const [index, entry] of entriesOf(input, 'notifiers').entries()) {
+    const parsed = NotifierSchema.safeParse(entry);
+    // What else is wrong with it is told already.
+    if (!parsed.success) continue;
+    const { templates, body, content_type, events, digest } = parsed.data as unknown as NotifierConfig & OwnBody;
     const kinds: BanEventType[] = digest === undefined ? events : [...events, 'digest'];
     const mistake = body === undefined ? undefined : bodyMistake(body, content_type ?? '', kinds);
     if (mistake !== undefined) findings.push({ path: ['notifiers', index, 'body'], message: mistake });

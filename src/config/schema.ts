@@ -68,7 +68,8 @@ const Watcher = z.discriminatedUnion('type', [firstWatcher, ...otherWatchers] as
   AnyObject,
   ...AnyObject[],
 ]);
-const Notifier = z.discriminatedUnion('type', [firstNotifier, ...otherNotifiers] as unknown as [
+/** One entry of `notifiers`. */
+export const NotifierSchema = z.discriminatedUnion('type', [firstNotifier, ...otherNotifiers] as unknown as [
   AnyObject,
   ...AnyObject[],
 ]);
@@ -115,7 +116,7 @@ export const ConfigSchema = z.strictObject({
     .optional()
     .describe("mailcow's API, for a host on which cowbell can reach neither Docker nor Redis"),
   watchers: z.array(Watcher).min(1).optional().describe('Default: all that are found'),
-  notifiers: z.array(Notifier).min(1).describe('Where alerts go; at least one'),
+  notifiers: z.array(NotifierSchema).min(1).describe('Where alerts go; at least one'),
   bans: z
     .strictObject({
       retry_window_seconds: seconds().default(600).describe('Failures up to this long before a ban explain it'),

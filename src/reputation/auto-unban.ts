@@ -73,7 +73,8 @@ export class AutoUnban {
       this.#wake = new AbortController();
       const now = clock.now();
       try {
-        for (const decision of ledger.decisions.open(now, now + delayMs + LOOK_FOR_MS, AT_ONCE)) this.#begin(decision, signal);
+        for (const decision of ledger.decisions.open(now, now + delayMs + LOOK_FOR_MS, AT_ONCE))
+          this.#begin(decision, signal);
         const dueAt = this.#busy.size < AT_ONCE ? (ledger.decisions.nextDueAt() ?? Number.POSITIVE_INFINITY) : Infinity;
         const sleepMs = Math.min(Math.max(dueAt - clock.now(), 0) || LOOK_AGAIN_MS, LONGEST_SLEEP_MS);
         await clock.sleep(sleepMs, AbortSignal.any([signal, this.#wake.signal]));

@@ -65,6 +65,13 @@ describe('a body of one’s own', () => {
     );
   });
 
+  it('and the templates of a configuration are told beside its other mistakes', () => {
+    const webhook = "{type: webhook, url: 'https://example.org', body: '{{ nothing }}'}";
+    const terminal = "{type: console, templates: {ban.started: {title: '{{ ban.netwrok }}'}}}";
+    const refused = () => parseConfig(`notifiers: [${webhook}, ${terminal}, {type: slakc}]`, { env: {} });
+    expect(refused).toThrow(/notifiers\[0\]\.body: [\s\S]*notifiers\[1\]\.templates[\s\S]*notifiers\[2\]\.type/);
+  });
+
   it('is JSON of the same shape, and a form of the same fields, whatever a stranger wrote', () => {
     const json = compileBody('{"a": "{{ ban.accounts[0].name }}", "b": {{ ban.evidence | json }}}', JSON_TYPE);
     const form = compileBody('a={{ ban.accounts[0].name }}&b={{ ban.evidence[0] }}', FORM);

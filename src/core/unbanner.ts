@@ -33,7 +33,10 @@ export interface Unbanner {
   readonly cannotDisallow?: string;
   /** Takes it off again; false if it is not there. */
   disallow(jail: string, network: Network, signal: AbortSignal): Promise<boolean>;
-  /** Bans a network until a person takes it back; false if it is banned so already. */
+  /**
+   * Bans a network until a person takes it back, or, where a server knows no such bans, for as long as bans last there; false
+   * if it is banned so already.
+   */
   deny(jail: string, network: Network, signal: AbortSignal): Promise<boolean>;
 }
 

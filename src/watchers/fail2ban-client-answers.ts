@@ -43,6 +43,13 @@ export function parseStatus(text: string): string[] | undefined {
   return targets.length === Number(count) ? targets : undefined;
 }
 
+/** What a jail ignores, of `get <jail> ignoreip`; undefined if it says something else. */
+export function parseIgnored(text: string): string[] | undefined {
+  if (/^No IP address\/network is ignored/.test(text)) return [];
+  if (!/^These IP addresses\/networks are ignored:/.test(text)) return undefined;
+  return [...text.matchAll(/^[|`]- (\S+)\s*$/gm)].map(([, target = '']) => target);
+}
+
 /** When a ban began, by the wall clock of the container as if that were UTC, in ms, and for how long. */
 export interface BanTime {
   /** The same text as long as it is the same ban. */

@@ -4,8 +4,9 @@ import type { NotifierConfig } from './config/notifier-options.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { toRfc3339 } from './core/clock.ts';
+import type { BanEvent } from './core/event.ts';
 import type { Logger } from './core/logger.ts';
-import type { NotifierTools } from './core/notifier.ts';
+import type { LanePace, Notifier, NotifierTools } from './core/notifier.ts';
 import type { Schedule } from './core/schedule.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { type Calendar, Digests } from './pipeline/digests.ts';
@@ -24,7 +25,14 @@ export interface AlertsOptions {
   logger: Logger;
   notifier: Omit<NotifierTools, 'compose'>;
   recorder: Pick<Recorder, 'announce' | 'announceTo' | 'envelope' | 'setConsumers'>;
+  /** Is handed each ban that begins, in a lane of its own. */
+  policy?: Notifier | undefined;
 }
+
+/** The lane of the auto-unban policy; no notifier may have this name. */
+export const POLICY = 'auto-unban';
+/** It only takes note of them. */
+const POLICY_PACE: LanePace = { groupIntervalMs: 0, minIntervalMs: 0, maxEvents: 500 };
 
 /** Who is told of what, when: the lanes, routes and digests of a configuration, which may be exchanged while they run. */
 export class Alerts {
@@ -41,6 +49,7 @@ export class Alerts {
     const { ledger, clock, recorder } = this.#options;
     const localTime = await loadLocalTime(config);
     recorder.setConsumers(consumersOf(config));
+    const policy = this.#options.policy;
     this.#digests = new Digests({
       ledger,
       clock,
@@ -49,13 +58,14 @@ export class Alerts {
       envelope: (at) => recorder.envelope(at),
       publishTo: (consumer, event, alsoWrite) => recorder.announceTo(consumer, event, alsoWrite),
     });
-    await this.#dispatcher.update(
-      config.notifiers.map((each) => ({
+    await this.#dispatcher.update([
+      ...(policy === undefined ? [] : [{ consumer: POLICY, version: '', create: () => this.#policyLane(policy) }]),
+      ...config.notifiers.map((each) => ({
         consumer: each.name,
         version: fingerprintOf([each, config.time_zone, config.locale]),
         create: () => this.#buildLane(each, config, localTime),
       })),
-    );
+    ]);
     this.#tellAbandoned(config);
   }
 
@@ -96,6 +106,11 @@ export class Alerts {
     });
   }
 
+  #policyLane(notifier: Notifier): Lane {
+    const { ledger, clock, logger } = this.#options;
+    return createLane({ consumer: POLICY, notifier, pace: POLICY_PACE, outbox: ledger.deliveries, clock, logger });
+  }
+
   #tellTrouble(name: string, trouble: Trouble): void {
     const { clock, ledger, recorder } = this.#options;
     const envelope = recorder.envelope(clock.now());
@@ -115,7 +130,7 @@ export class Alerts {
   /** What is owed to a notifier that is gone from the configuration waits for a person. */
   #tellAbandoned({ notifiers }: Config): void {
     const { ledger, logger } = this.#options;
-    const names = new Set(notifiers.map(({ name }) => name));
+    const names = new Set([POLICY, ...notifiers.map(({ name }) => name)]);
     for (const { consumer, owed } of ledger.deliveries.summary()) {
       if (owed === 0 || names.has(consumer)) continue;
       const hint = `\`cowbell outbox drop ${consumer}\` gives them up`;
@@ -125,11 +140,13 @@ export class Alerts {
 }
 
 export function consumersOf(config: Config): Consumer[] {
-  return config.notifiers.map((each) => {
+  const policy = { name: POLICY, wants: (event: BanEvent) => event.type === 'ban.started' };
+  const notifiers = config.notifiers.map((each) => {
     const { name, quiet_hours } = each;
     const wants = createRoute(each);
     return quiet_hours === undefined ? { name, wants } : { name, wants, isUrgent: createUrgency(quiet_hours.urgent) };
   });
+  return config.auto_unban.mode === 'off' ? notifiers : [policy, ...notifiers];
 }
 
 function schedulesOf(config: Config): { consumer: string; schedule: Schedule }[] {

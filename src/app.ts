@@ -1,5 +1,6 @@
 import { Alerts, consumersOf } from './alerts.ts';
 import { buildWatcher, chooseWatchers } from './assemble.ts';
+import type { AutoUnbanTools } from './auto-unban.ts';
 import { fingerprintOf } from './config/fingerprint.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
@@ -75,7 +76,8 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       onOwed: (consumers) => alerts.wake(consumers),
     });
     const notifier = { http, mailer: createSmtpMailer(), clock, stdout: tools.stdout };
-    const alerts: Alerts = new Alerts({ ledger, clock, logger, recorder, notifier });
+    const policy = await loadPolicy(config, { ledger, clock, logger, recorder, http });
+    const alerts: Alerts = new Alerts({ ledger, clock, logger, recorder, notifier, policy: policy?.consumer() });
     teardown.push('lanes', () => alerts.stop(DRAIN_MS), DRAIN_MS + 1_000);
     await alerts.configure(config);
     const health = new SourceHealth({
@@ -113,6 +115,7 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
     let current = config;
     await Promise.all([
       ticker.run(signal),
+      policy?.run(signal),
       prunePeriodically(ledger, () => retentionOf(current), clock, logger, signal),
       followChanges(tools, signal, async (next) => {
         tellChanges(current, next, logger);
@@ -166,6 +169,13 @@ function stillWatched(ledger: Ledger, watchers: readonly Watcher[]): DownSource[
       for (const { name } of gone) ledger.setSourceUp(name);
     });
   return down.filter(({ name }) => names.has(name));
+}
+
+/** Loaded where it is wanted: most do without. */
+async function loadPolicy(config: Config, tools: AutoUnbanTools) {
+  if (config.auto_unban.mode === 'off') return undefined;
+  const { buildAutoUnban } = await import('./auto-unban.ts');
+  return buildAutoUnban(config, tools);
 }
 
 function openState(config: Config, clock: Clock): { ledger: Ledger; release: () => void } {

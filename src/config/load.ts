@@ -18,6 +18,9 @@ const LARGEST_FILE = 1_048_576;
 /** Where the file is looked for when none is named. */
 const PLACES = ['cowbell.yaml', '/etc/cowbell/cowbell.yaml'];
 
+/** The lane of the auto-unban policy. */
+const RESERVED = 'auto-unban';
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
@@ -155,6 +158,11 @@ function nameAll(input: unknown, findings: Finding[]): { watchers: string[]; not
           message: `there are two named "${safeText(name, 64)}"; give each a name of its own`,
         });
       }
+      if (key === 'notifiers' && name === RESERVED)
+        findings.push({
+          path: [key, index, 'name'],
+          message: `"${RESERVED}" is what the policy is called; give it another name`,
+        });
       seen.add(name);
       return name;
     });

@@ -3,6 +3,7 @@ import { secretText, secretUrl } from '../core/options.ts';
 import { Secret } from '../core/secret.ts';
 import { notifierDefinitions } from '../notifiers/registry.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
+import { AutoUnbanOptions } from './auto-unban.ts';
 import { commonNotifierOptions, Locale, type NotifierConfig, TimeZone } from './notifier-options.ts';
 
 /** The one source of the configuration: types, checks, defaults, JSON Schema, example and documentation follow from it. */
@@ -130,6 +131,7 @@ export const ConfigSchema = z.strictObject({
     })
     .prefault({})
     .describe('What is told of a ban'),
+  auto_unban: AutoUnbanOptions,
   summaries: z
     .strictObject({
       rejects_seconds: z

@@ -171,3 +171,24 @@ colour: red
     expect(inspect(config, { depth: 9, showHidden: true }) + JSON.stringify(config)).not.toContain('tOkEn');
   });
 });
+
+it.each([
+  ['auto_unban: {mode: suggest}', 'auto_unban.require: is missing: nobody is asked for a score yet'],
+  ['auto_unban: {mode: enforce, require: any, min_known_logins: 0}', 'auto_unban.min_known_logins: expected 1 or more'],
+  ['auto_unban: {never: [nowhere]}', 'auto_unban.never[0]: expected an address, or a network'],
+  ['auto_unban: {max_prefix: {ipv4: 4}}', 'auto_unban.max_prefix.ipv4: '],
+])('%s is refused', (yaml, message) => {
+  expect(() => parseConfig(`notifiers: [{type: console}]\n${yaml}`, { env: {} })).toThrow(message);
+});
+
+it('no notifier may have the name of the policy', () => {
+  const named = () => parseConfig('notifiers: [{type: console, name: auto-unban}]', { env: {} });
+  expect(named).toThrow('notifiers[0].name: "auto-unban" is what the policy is called');
+});
+
+it('networks of the policy are kept in one spelling', () => {
+  const { auto_unban } = parseConfig('notifiers: [{type: console}]\nauto_unban: {always: [198.51.100.7/24]}', {
+    env: {},
+  });
+  expect(auto_unban.always).toEqual(['198.51.100.0/24']);
+});

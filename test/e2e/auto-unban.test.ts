@@ -1,0 +1,92 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { openDatabase } from '../../src/ledger/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { type NetfilterPurge, startPurge } from '../support/netfilter-purge.ts';
+import { type NetfilterStack, startStack } from '../support/netfilter-stack.ts';
+import { shortEvent } from '../support/recorder-harness.ts';
+
+const OWN = '185.36.81.23';
+const STRANGER = '45.142.120.9';
+const POLICY = `watchers: [{type: redis}, {type: postfix, from: redis}]
+auto_unban: {mode: enforce, require: any, min_known_logins: 3, delay_seconds: 0, tell: all}
+`;
+
+let stack: NetfilterStack;
+let purge: NetfilterPurge | undefined;
+beforeEach(async () => {
+  stack = await startStack({ withEngine: false });
+  await stack.redis.client.set('F2B_OPTIONS', '{}');
+});
+afterEach(async () => {
+  await purge?.stop();
+  purge = undefined;
+  await stack.close();
+});
+
+const told = () => stack.events().map(shortEvent);
+
+async function logIn(ip: string, times: number): Promise<void> {
+  for (let index = 0; index < times; index++) {
+    const message = `4F3B21A${index}: client=x[${ip}], sasl_method=PLAIN, sasl_username=anna@example.org`;
+    const record = {
+      time: String(Math.round(Date.now() / 1_000)),
+      program: 'postfix/smtps/smtpd',
+      priority: 'info',
+      message,
+    };
+    await stack.redis.client.lpush('POSTFIX_MAILLOG', `${JSON.stringify(record)}\n`);
+  }
+  await eventually(() => expect(rows('SELECT sum(logins) AS n FROM known_users')).toEqual([{ n: times }]));
+}
+
+function rows(sql: string): object[] {
+  const db = openDatabase(stack.state, { readOnly: true });
+  try {
+    return db.all<object>(sql).map((row) => ({ ...row }));
+  } finally {
+    db.close();
+  }
+}
+
+const ban = (ip: string) =>
+  stack.redis.client.hset('F2B_ACTIVE_BANS', `${ip}/32`, String(Math.ceil(Date.now() / 1_000) + 1_800));
+
+it('lifts the ban of an own user, tells so and why, and leaves a stranger’s', { timeout: 60_000 }, async () => {
+  purge = startPurge(stack.redis.client);
+  await stack.startCowbell(POLICY);
+  await logIn(OWN, 3);
+  await ban(STRANGER);
+  await ban(OWN);
+  await eventually(() => expect(told()).toContain(`ban.ended ${OWN}/32 lifted-by-cowbell`), { timeoutMs: 20_000 });
+  await eventually(() => expect(told()).toContain(`unban.decided ${STRANGER}/32 keep`));
+  expect(told().filter((event) => event.includes(OWN))).toEqual([
+    `ban.started ${OWN}/32`,
+    `unban.decided ${OWN}/32 lift`,
+    `ban.ended ${OWN}/32 lifted-by-cowbell`,
+  ]);
+  const decision = stack.events().find(({ type, ...event }) => type === 'unban.decided' && 'ban' in event);
+  expect(JSON.stringify(decision)).toMatch(/own users logged in [03] times in 14 days/);
+  expect(purge.lifted).toEqual([`${OWN}/32`]);
+  expect(await stack.redis.client.hkeys('F2B_ACTIVE_BANS')).toEqual([`${STRANGER}/32`]);
+});
+
+it('killed between the order and its effect, it goes on: one lift, one trail, one message', {
+  timeout: 60_000,
+}, async () => {
+  const first = await stack.startCowbell(POLICY);
+  await logIn(OWN, 3);
+  await ban(OWN);
+  // Nobody works off the queue yet.
+  await eventually(() =>
+    expect(rows('SELECT state FROM decisions WHERE sent_at IS NOT NULL')).toEqual([{ state: 'lifting' }]),
+  );
+  await first.end('SIGKILL');
+  purge = startPurge(stack.redis.client);
+  await stack.startCowbell(POLICY);
+  await eventually(() => expect(told()).toContain(`ban.ended ${OWN}/32 lifted-by-cowbell`), { timeoutMs: 20_000 });
+  await eventually(() =>
+    expect(rows('SELECT action FROM audit ORDER BY seq')).toEqual([{ action: 'lift' }, { action: 'lifted' }]),
+  );
+  expect(purge.lifted).toEqual([`${OWN}/32`]);
+  expect(told().filter((event) => event.startsWith('unban'))).toEqual([`unban.decided ${OWN}/32 lift`]);
+});

@@ -2,7 +2,7 @@ import { Alerts, consumersOf } from './alerts.ts';
 import { buildWatcher, chooseWatchers } from './assemble.ts';
 import type { AutoUnbanTools } from './auto-unban.ts';
 import { fingerprintOf } from './config/fingerprint.ts';
-import type { Config } from './config/schema.ts';
+import type { Config, WatcherConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { messageOf } from './core/errors.ts';
 import type { BanEvent } from './core/event.ts';
@@ -76,7 +76,7 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       onOwed: (consumers) => alerts.wake(consumers),
     });
     const notifier = { http, mailer: createSmtpMailer(), clock, stdout: tools.stdout };
-    const policy = await loadPolicy(config, { ledger, clock, logger, recorder, http });
+    const policy = await loadPolicy(config, chosen, { ledger, clock, logger, recorder, watcherTools });
     const alerts: Alerts = new Alerts({ ledger, clock, logger, recorder, notifier, policy: policy?.consumer() });
     teardown.push('lanes', () => alerts.stop(DRAIN_MS), DRAIN_MS + 1_000);
     await alerts.configure(config);
@@ -172,10 +172,15 @@ function stillWatched(ledger: Ledger, watchers: readonly Watcher[]): DownSource[
 }
 
 /** Loaded where it is wanted: most do without. */
-async function loadPolicy(config: Config, tools: AutoUnbanTools) {
+async function loadPolicy(
+  config: Config,
+  watchers: readonly WatcherConfig[],
+  { watcherTools, ...tools }: Omit<AutoUnbanTools, 'unbanners'> & { watcherTools: WatcherTools },
+) {
   if (config.auto_unban.mode === 'off') return undefined;
   const { buildAutoUnban } = await import('./auto-unban.ts');
-  return buildAutoUnban(config, tools);
+  const { createUnbanners } = await import('./unbanners.ts');
+  return buildAutoUnban(config, { ...tools, unbanners: createUnbanners(config, watchers, watcherTools) });
 }
 
 function openState(config: Config, clock: Clock): { ledger: Ledger; release: () => void } {

@@ -1,28 +1,27 @@
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
-import type { HttpClient } from './core/http.ts';
 import type { Logger } from './core/logger.ts';
-import type { Unbanner } from './core/unbanner.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Recorder } from './pipeline/recorder.ts';
 import { AutoUnban } from './reputation/auto-unban.ts';
 import { createJudge } from './reputation/judge.ts';
-import { createMailcowApiUnbanner } from './reputation/unbanners/mailcow-api.ts';
-import { createRedisUnbanner } from './reputation/unbanners/redis.ts';
+import type { Unbanners } from './unbanners.ts';
 
 export interface AutoUnbanTools {
   ledger: Ledger;
   clock: Clock;
   logger: Logger;
-  http: HttpClient;
+  unbanners: Unbanners;
   recorder: Pick<Recorder, 'announce' | 'envelope' | 'describe'>;
 }
 
 /** The policy that the configuration asks for. */
-export function buildAutoUnban(config: Config, { ledger, clock, logger, http, recorder }: AutoUnbanTools): AutoUnban {
+export function buildAutoUnban(
+  config: Config,
+  { ledger, clock, logger, unbanners, recorder }: AutoUnbanTools,
+): AutoUnban {
   const { mode, delay_seconds, tell, ...settings } = config.auto_unban;
   if (mode === 'off') throw new Error('the policy is off');
-  const unbanners = unbannersOf(config, { http, clock });
   return new AutoUnban({
     ledger,
     clock,
@@ -38,18 +37,9 @@ export function buildAutoUnban(config: Config, { ledger, clock, logger, http, re
       // Nobody is asked: own users decide, as the configuration has to say.
       ask: async () => ({ opinions: [], problems: [] }),
     }),
-    unbannerOf: (jail) => unbanners.find((each) => each.covers(jail)),
+    unbannerOf: (jail) => unbanners.of(jail),
     describe: (banId) => recorder.describe(banId),
     announce: (event, alsoWrite) => recorder.announce(event, alsoWrite),
     envelope: (at) => recorder.envelope(at),
   });
-}
-
-/** Redis knows more than the API, and asks for no key that may write. */
-function unbannersOf(
-  { redis, mailcow_api: address }: Config,
-  { http, clock }: Pick<AutoUnbanTools, 'http' | 'clock'>,
-): Unbanner[] {
-  if (redis !== undefined) return [createRedisUnbanner(redis)];
-  return address === undefined ? [] : [createMailcowApiUnbanner({ address, http, clock })];
 }

@@ -1,5 +1,6 @@
 import type { Cursor } from '../core/watcher.ts';
 import { AdminList } from './admin-list.ts';
+import { AllowanceList } from './allowances.ts';
 import { Audit } from './audit.ts';
 import { Bans } from './bans.ts';
 import { type Database, openDatabase } from './database.ts';
@@ -30,6 +31,7 @@ export class Ledger {
   readonly rateLimits: RateLimits;
   readonly decisions: Decisions;
   readonly audit: Audit;
+  readonly allowances: AllowanceList;
   readonly #db: Database;
 
   constructor(db: Database, now: () => number) {
@@ -44,6 +46,7 @@ export class Ledger {
     this.rateLimits = new RateLimits(db);
     this.decisions = new Decisions(db);
     this.audit = new Audit(db);
+    this.allowances = new AllowanceList(db);
   }
 
   /** All of `work` is committed, or nothing of it. */

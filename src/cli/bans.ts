@@ -1,4 +1,5 @@
 import type { BanRecord } from '../ledger/bans.ts';
+import type { DecisionState } from '../ledger/decisions.ts';
 import { type AddCommand, CONFIG_OPTION, formatTable } from './command.ts';
 import { openConfiguredLedger } from './state.ts';
 
@@ -23,16 +24,19 @@ export const addBans: AddCommand = (program, context) => {
             context.stdout.write(`${JSON.stringify(described)}\n`);
           }
         } else if (bans.length === 0) context.stdout.write('no bans\n');
-        else context.stdout.write(formatTable([HEADINGS, ...bans.map(cells)]));
+        else {
+          const rows = bans.map((ban) => cells(ban, ledger.decisions.of(ban.id)?.state));
+          context.stdout.write(formatTable([HEADINGS, ...rows]));
+        }
       } finally {
         ledger.close();
       }
     });
 };
 
-const HEADINGS = ['NETWORK', 'JAIL', 'SINCE', 'UNTIL', 'ATTEMPTS', 'SERVICES', 'STATE'];
+const HEADINGS = ['NETWORK', 'JAIL', 'SINCE', 'UNTIL', 'ATTEMPTS', 'SERVICES', 'STATE', 'POLICY'];
 
-function cells(ban: BanRecord): string[] {
+function cells(ban: BanRecord, decision: DecisionState = 'over'): string[] {
   const time = (ms: number | undefined) => (ms === undefined ? '-' : `${new Date(ms).toISOString().slice(0, 19)}Z`);
   return [
     ban.network,
@@ -42,5 +46,7 @@ function cells(ban: BanRecord): string[] {
     String(ban.reasons?.attempts ?? 0),
     ban.reasons?.services.join(',') || '-',
     ban.endReason ?? (ban.confirmed ? 'stands' : 'stands (log only)'),
+    // It had nothing to do with those that ended first.
+    decision === 'over' ? '-' : decision,
   ];
 }

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError, messageOf, PermanentError, TransientError } from '../core/errors.ts';
 import { hideAddresses } from '../ops/error-text.ts';
 import { VERSION } from '../version.ts';
+import { addAudit } from './audit.ts';
 import { addBans } from './bans.ts';
 import { addCheck } from './check.ts';
 import { type AddCommand, type CliContext, CommandFailure } from './command.ts';
@@ -26,6 +27,7 @@ const COMMANDS: readonly AddCommand[] = [
   addReplay,
   addExplain,
   addBans,
+  addAudit,
   addOutbox,
   addHealth,
   addSchema,

@@ -222,8 +222,8 @@ describe('bans and outbox', () => {
       ledger.deliveries.publish(sampleEvent('e2'), [{ name: 'slack' }]);
     });
     expect((await cowbell(['bans', '-c', file])).out).toBe(
-      `NETWORK          JAIL       SINCE                 UNTIL                 ATTEMPTS  SERVICES  STATE
-185.36.81.23/32  netfilter  2026-11-23T11:48:41Z  2026-11-23T12:18:41Z  0         -         stands
+      `NETWORK          JAIL       SINCE                 UNTIL                 ATTEMPTS  SERVICES  STATE   POLICY
+185.36.81.23/32  netfilter  2026-11-23T11:48:41Z  2026-11-23T12:18:41Z  0         -         stands  -
 `,
     );
     expect((await cowbell(['bans', '--all', '-c', file])).out).toMatch(/5\.188\.206\.14\/32 .* lifted\n/);

@@ -2,7 +2,7 @@ import { Alerts, consumersOf } from './alerts.ts';
 import { buildWatcher, chooseWatchers } from './assemble.ts';
 import type { AutoUnbanTools } from './auto-unban.ts';
 import { fingerprintOf } from './config/fingerprint.ts';
-import type { Config, WatcherConfig } from './config/schema.ts';
+import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { messageOf } from './core/errors.ts';
 import type { BanEvent } from './core/event.ts';
@@ -19,6 +19,8 @@ import { Recorder, type RecorderOptions } from './pipeline/recorder.ts';
 import { SourceHealth } from './pipeline/source-health.ts';
 import { sourceNameOf, superviseWatcher } from './pipeline/supervise.ts';
 import { createTicker } from './pipeline/ticker.ts';
+import { Allowances } from './reputation/allowances.ts';
+import { createUnbanners } from './unbanners.ts';
 import { VERSION } from './version.ts';
 
 const DAY_MS = 86_400_000;
@@ -76,7 +78,9 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       onOwed: (consumers) => alerts.wake(consumers),
     });
     const notifier = { http, mailer: createSmtpMailer(), clock, stdout: tools.stdout };
-    const policy = await loadPolicy(config, chosen, { ledger, clock, logger, recorder, watcherTools });
+    const unbanners = createUnbanners(config, chosen, watcherTools);
+    const allowances = new Allowances({ ledger, clock, logger, required: unbanners.required });
+    const policy = await loadPolicy(config, { ledger, clock, logger, recorder, unbanners });
     const alerts: Alerts = new Alerts({ ledger, clock, logger, recorder, notifier, policy: policy?.consumer() });
     teardown.push('lanes', () => alerts.stop(DRAIN_MS), DRAIN_MS + 1_000);
     await alerts.configure(config);
@@ -116,6 +120,7 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
     await Promise.all([
       ticker.run(signal),
       policy?.run(signal),
+      allowances.run(signal),
       prunePeriodically(ledger, () => retentionOf(current), clock, logger, signal),
       followChanges(tools, signal, async (next) => {
         tellChanges(current, next, logger);
@@ -172,15 +177,10 @@ function stillWatched(ledger: Ledger, watchers: readonly Watcher[]): DownSource[
 }
 
 /** Loaded where it is wanted: most do without. */
-async function loadPolicy(
-  config: Config,
-  watchers: readonly WatcherConfig[],
-  { watcherTools, ...tools }: Omit<AutoUnbanTools, 'unbanners'> & { watcherTools: WatcherTools },
-) {
+async function loadPolicy(config: Config, tools: AutoUnbanTools) {
   if (config.auto_unban.mode === 'off') return undefined;
   const { buildAutoUnban } = await import('./auto-unban.ts');
-  const { createUnbanners } = await import('./unbanners.ts');
-  return buildAutoUnban(config, { ...tools, unbanners: createUnbanners(config, watchers, watcherTools) });
+  return buildAutoUnban(config, tools);
 }
 
 function openState(config: Config, clock: Clock): { ledger: Ledger; release: () => void } {

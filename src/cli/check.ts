@@ -2,14 +2,12 @@ import { constants, statSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Config, WatcherConfig } from '../config/schema.ts';
-import { systemClock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
-import type { Logger } from '../core/logger.ts';
 import { plural } from '../core/text.ts';
 import type { WatcherTools } from '../core/watcher.ts';
 import type { ContainerLogs } from '../logs/container-log.ts';
-import { VERSION } from '../version.ts';
 import { type AddCommand, type CliContext, CONFIG_OPTION, CommandFailure } from './command.ts';
+import { createTools, SILENT } from './tools.ts';
 
 export const addCheck: AddCommand = (program, context) => {
   program
@@ -106,26 +104,8 @@ async function checkRedis({ redis, mailcow_api }: Config, report: Report): Promi
   }
 }
 
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
 /** Whatever a watcher tries is over by then. */
 const PROBE_MS = 60_000;
-
-async function createTools(config: Config) {
-  const { createContainerLogs } = await import('../logs/container-log.ts');
-  const { createHttpClient } = await import('../http/client.ts');
-  const containers = createContainerLogs({ ...config.docker, clock: systemClock, logger: SILENT });
-  const http = createHttpClient({ userAgent: `cowbell/${VERSION}` });
-  const tools: WatcherTools = {
-    clock: systemClock,
-    logger: SILENT,
-    http,
-    containerLog: (selector) => containers.source(selector),
-    exec: containers.exec,
-    redis: config.redis,
-    mailcowApi: config.mailcow_api,
-  };
-  return { containers, tools, close: () => http.close() };
-}
 
 /** One call: each with a key that is refused counts as a failed login at mailcow. */
 async function checkApi({ mailcow_api }: Config, tools: WatcherTools, report: Report): Promise<void> {

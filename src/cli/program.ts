@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError, messageOf, PermanentError, TransientError } from '../core/errors.ts';
 import { hideAddresses } from '../ops/error-text.ts';
 import { VERSION } from '../version.ts';
+import { addAllow, addDeny } from './allow.ts';
 import { addAudit } from './audit.ts';
 import { addBans } from './bans.ts';
 import { addCheck } from './check.ts';
@@ -15,6 +16,7 @@ import { addReplay } from './replay.ts';
 import { addRing } from './ring.ts';
 import { addRun } from './run.ts';
 import { addSchema } from './schema.ts';
+import { addUnban } from './unban.ts';
 
 /** EX_CONFIG of sysexits.h. */
 const EXIT_CONFIG = 78;
@@ -27,6 +29,9 @@ const COMMANDS: readonly AddCommand[] = [
   addReplay,
   addExplain,
   addBans,
+  addUnban,
+  addAllow,
+  addDeny,
   addAudit,
   addOutbox,
   addHealth,

@@ -16,7 +16,7 @@ const SAME_END_MS = 5_000;
 export type LiftOutcome = { kind: 'lifted' | 'over' } | { kind: 'failed'; reason: string };
 
 export interface Lift {
-  decision: Decision;
+  decision: Pick<Decision, 'jail' | 'network' | 'sentAt'>;
   /** The end of the ban as it is known, in ms since the epoch. */
   until: number | undefined;
   unbanner: Unbanner;
@@ -49,6 +49,7 @@ export async function liftAndVerify({
   while (!signal.aborted) {
     try {
       const standing = await unbanner.look(jail, network, signal);
+      if (signal.aborted) return undefined;
       const isMeant = standing !== undefined && isSameBan(standing, until);
       if (!isMeant) return { kind: sent === undefined && sentAt === undefined ? 'over' : 'lifted' };
       if (sent === undefined) {

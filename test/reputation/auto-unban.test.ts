@@ -25,6 +25,21 @@ function rigOf(options: Omit<RigOptions, 'redis'>): Rig {
   open.push(rig);
   return rig;
 }
+/** One that is cut off before it can give the order. */
+function neverLifting(onAsked = () => {}): Unbanner {
+  return {
+    ...createRedisUnbanner(redis.address),
+    lift: (_jail, _network, signal) => {
+      onAsked();
+      return new Promise((_, reject) => {
+        const cut = () => reject(signal.reason);
+        if (signal.aborted) cut();
+        else signal.addEventListener('abort', cut);
+      });
+    },
+  };
+}
+
 const banned = () => redis.client.hkeys('F2B_ACTIVE_BANS');
 
 describe('a ban that should not stand', () => {
@@ -213,15 +228,10 @@ describe('whoever would use it to be let in', () => {
 
 it('cut off between decision and lift goes on after a restart: one lift, one trail, one message', async () => {
   const path = join(tempDir(), 'cowbell.db');
-  const usual = createRedisUnbanner(redis.address);
   let asked = 0;
-  const hanging: Unbanner = {
-    ...usual,
-    lift: (_jail, _network, signal) => {
-      asked++;
-      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
-    },
-  };
+  const hanging = neverLifting(() => {
+    asked++;
+  });
   const before = createRig({ redis, ask: scores({ '45.8.0.7': 0 }), unbanner: hanging, path });
   await before.ban('45.8.0.7/32');
   await eventually(() => expect(asked).toBe(1));
@@ -238,12 +248,7 @@ it('cut off between decision and lift goes on after a restart: one lift, one tra
 
 it('never lifts a ban that began after the one that was decided on', async () => {
   const path = join(tempDir(), 'cowbell.db');
-  const usual = createRedisUnbanner(redis.address);
-  const hanging: Unbanner = {
-    ...usual,
-    lift: (_jail, _network, signal) =>
-      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
-  }; // prettier-ignore
+  const hanging = neverLifting();
   const before = createRig({ redis, ask: scores({ '45.8.0.7': 0 }), unbanner: hanging, path });
   const event = await before.ban('45.8.0.7/32');
   await eventually(() => expect(before.decisions()).toHaveLength(1));

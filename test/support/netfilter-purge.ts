@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 
 export interface NetfilterPurge {
-  /** What netfilter printed of it, in order. */
+  /** What netfilter printed of it, in order; it is in NETFILTER_LOG, too. */
   readonly printed: string[];
   /** Networks whose ban it lifted. */
   readonly lifted: string[];
@@ -18,14 +18,21 @@ export function startPurge(client: Redis, { everyMs = 200 } = {}): NetfilterPurg
   const printed: string[] = [];
   const lifted: string[] = [];
   const stop = new AbortController();
+  const print = async (message: string) => {
+    printed.push(message);
+    await client.lpush(
+      'NETFILTER_LOG',
+      JSON.stringify({ time: Math.round(Date.now() / 1_000), priority: 'info', message }),
+    );
+  };
   const work = async () => {
     for (const field of Object.keys(await client.hgetall('F2B_QUEUE_UNBAN'))) {
       if ((await client.hexists('F2B_ACTIVE_BANS', field)) === 1) {
-        printed.push(`Unbanning ${field}`);
+        await print(`Unbanning ${field}`);
         await client.hdel('F2B_ACTIVE_BANS', field);
         lifted.push(field);
       } else {
-        printed.push(`${field} is not banned, skipping unban and deleting from queue (if any)`);
+        await print(`${field} is not banned, skipping unban and deleting from queue (if any)`);
       }
       await client.hdel('F2B_QUEUE_UNBAN', field);
     }

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { messageOf } from '../core/errors.ts';
+import { messageOf, PermanentError } from '../core/errors.ts';
 import { formatDuration } from '../core/text.ts';
 import type { StandingBan, Unbanner } from '../core/unbanner.ts';
 import type { Decision } from '../ledger/decisions.ts';
@@ -63,7 +63,9 @@ export async function liftAndVerify({
       problem = '';
     } catch (error) {
       problem = messageOf(error);
-      if (!signal.aborted && clock.now() > (sent ?? 0) + unbanner.takesMs + SLACK_MS && clock.now() > giveUpAt)
+      const isOver = clock.now() > (sent ?? 0) + unbanner.takesMs + SLACK_MS && clock.now() > giveUpAt;
+      // What will never work is not tried again: at mailcow's API a refused key counts as a failed login.
+      if (!signal.aborted && (isOver || error instanceof PermanentError))
         return { kind: 'failed', reason: `${unbanner.name} could not be asked: ${problem}` };
     }
     await clock.sleep(LOOK_EVERY_MS, signal);

@@ -107,8 +107,14 @@ describe('mailcow by its API', () => {
     const readOnly = await failure(withKey(READ_ONLY_KEY).lift('netfilter', net('185.36.81.23/32'), never));
     expect(readOnly).toMatchObject({ name: 'PermanentError', isFinal: false });
     expect(readOnly.message).toContain('a key with read-write access is needed');
-    const wrong = await failure(withKey('wrong').lift('netfilter', net('185.36.81.23/32'), never));
-    expect(wrong).toMatchObject({ name: 'PermanentError', isFinal: true });
+    const stranger = withKey('wrong');
+    const calls = [stranger.look, stranger.lift, stranger.allow, stranger.deny].map(
+      (call) => () => call('netfilter', net('185.36.81.23/32'), never),
+    );
+    for (const call of [...calls, () => stranger.standing(never), ...calls]) {
+      expect(await failure(call())).toMatchObject({ name: 'PermanentError', isFinal: true });
+    }
+    // Each would count as a failed login.
     expect(server.failedLogins()).toBe(1);
   });
 

@@ -4,7 +4,7 @@ import type { HttpClient } from '../../core/http.ts';
 import type { Network } from '../../core/network.ts';
 import type { ListingUnbanner } from '../../core/unbanner.ts';
 import type { MailcowApiAddress } from '../../core/watcher.ts';
-import { createMailcowApi } from '../../watchers/mailcow-api-client.ts';
+import { createMailcowApi, type MailcowApi } from '../../watchers/mailcow-api-client.ts';
 import { readApiState } from '../../watchers/mailcow-api-state.ts';
 
 const JAIL = 'netfilter';
@@ -19,7 +19,7 @@ export function createMailcowApiUnbanner(options: {
   http: HttpClient;
   clock: Clock;
 }): ListingUnbanner {
-  const api = createMailcowApi(options);
+  const api = refuseAfterRefusal(createMailcowApi(options));
   const state = async (signal: AbortSignal) => {
     const answer = await api.get('fail2ban', signal);
     if (answer === undefined) throw new TransientError("mailcow's list of bans is longer than can be read");
@@ -59,5 +59,23 @@ export function createMailcowApiUnbanner(options: {
     async standing(signal) {
       return [...(await state(signal)).bans.keys()].map((network: Network) => ({ jail: JAIL, network }));
     },
+  };
+}
+
+/** After a final refusal nothing is asked again: each call would count as a failed login, and ten of them ban this host. */
+function refuseAfterRefusal(api: MailcowApi): MailcowApi {
+  let refusal: PermanentError | undefined;
+  const guard = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (refusal !== undefined) throw refusal;
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof PermanentError && error.isFinal) refusal = error;
+      throw error;
+    }
+  };
+  return {
+    get: (...args) => guard(() => api.get(...args)),
+    order: (...args) => guard(() => api.order(...args)),
   };
 }

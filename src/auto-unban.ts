@@ -1,8 +1,11 @@
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
+import type { HttpClient } from './core/http.ts';
 import type { Logger } from './core/logger.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Recorder } from './pipeline/recorder.ts';
+import { abuseipdbSource } from './reputation/abuseipdb.ts';
+import { type AskedSource, Asker } from './reputation/ask.ts';
 import { AutoUnban } from './reputation/auto-unban.ts';
 import { createJudge } from './reputation/judge.ts';
 import type { Unbanners } from './unbanners.ts';
@@ -11,6 +14,7 @@ export interface AutoUnbanTools {
   ledger: Ledger;
   clock: Clock;
   logger: Logger;
+  http: HttpClient;
   unbanners: Unbanners;
   recorder: Pick<Recorder, 'announce' | 'envelope' | 'describe'>;
 }
@@ -18,10 +22,11 @@ export interface AutoUnbanTools {
 /** The policy that the configuration asks for. */
 export function buildAutoUnban(
   config: Config,
-  { ledger, clock, logger, unbanners, recorder }: AutoUnbanTools,
+  { ledger, clock, logger, http, unbanners, recorder }: AutoUnbanTools,
 ): AutoUnban {
   const { mode, delay_seconds, tell, ...settings } = config.auto_unban;
   if (mode === 'off') throw new Error('the policy is off');
+  const asker = buildAsker(config, { ledger, clock, logger, http });
   return new AutoUnban({
     ledger,
     clock,
@@ -34,12 +39,27 @@ export function buildAutoUnban(
       clock,
       settings,
       historyDays: config.bans.history_days,
-      // Nobody is asked: own users decide, as the configuration has to say.
-      ask: async () => ({ opinions: [], problems: [] }),
+      ask: (subject, signal) => asker.ask(subject, signal),
     }),
     unbannerOf: (jail) => unbanners.of(jail),
     describe: (banId) => recorder.describe(banId),
     announce: (event, alsoWrite) => recorder.announce(event, alsoWrite),
     envelope: (at) => recorder.envelope(at),
   });
+}
+
+const HOUR_MS = 3_600_000;
+
+/** Asks those that the configuration names; nobody, where it names none. */
+export function buildAsker(
+  { reputation: { abuseipdb } }: Pick<Config, 'reputation'>,
+  { ledger, clock, logger, http }: Pick<AutoUnbanTools, 'ledger' | 'clock' | 'logger' | 'http'>,
+): Asker {
+  const sources: AskedSource[] = [];
+  if (abuseipdb !== undefined) {
+    const { type } = abuseipdbSource;
+    const source = abuseipdbSource.create(type, abuseipdb, { http, clock, logger, budget: ledger.budgets.of(type) });
+    sources.push({ source, cacheMs: abuseipdb.cache_hours * HOUR_MS });
+  }
+  return new Asker({ sources, opinions: ledger.opinions, clock });
 }

@@ -66,13 +66,5 @@ export const AutoUnbanOptions = z
       .default('lifts')
       .describe('`lifts`: tell what is lifted, and bans of own users that are not; `all`: every decision'),
   })
-  .superRefine(({ mode, require, min_known_logins }, context) => {
-    if (mode === 'off') return;
-    const message =
-      'nobody is asked for a score yet, so that `all` would lift nothing: set `any`, and own users decide';
-    if (require === 'all') context.addIssue({ code: 'custom', path: ['require'], message });
-    if (min_known_logins === 0)
-      context.addIssue({ code: 'custom', path: ['min_known_logins'], message: 'expected 1 or more: own users decide' });
-  })
   .prefault({})
-  .describe('Lifts bans of your own users that should not stand');
+  .describe('Lifts bans that should not stand');

@@ -114,6 +114,7 @@ function checkConfig(
   findUnreadable(filled, findings);
   findContainerless(filled, findings);
   findTemplateMistakes(filled, findings);
+  if (parsed.success) findUnknowable(parsed.data, findings);
   if (findings.length > 0 || !parsed.success) {
     throw new ConfigError(findings.map((each) => toIssue(each, file, { locate, origins })).sort(byPlace));
   }
@@ -218,6 +219,16 @@ function findTemplateMistakes(input: unknown, findings: Finding[]): void {
       findings.push({ path: ['notifiers', index, 'templates', ...path], message });
     }
   }
+}
+
+/** A policy that could lift nothing, or all: what it is to go by is not there. */
+function findUnknowable({ auto_unban, reputation }: z.output<typeof ConfigSchema>, findings: Finding[]): void {
+  const { mode, require, min_known_logins } = auto_unban;
+  if (mode === 'off' || reputation.abuseipdb !== undefined) return;
+  const place = (key: string, message: string) => findings.push({ path: ['auto_unban', key], message });
+  if (min_known_logins === 0) place('min_known_logins', 'expected 1 or more, as nobody is asked for a score');
+  else if (require === 'all')
+    place('require', 'nobody is asked for a score: name `reputation`, or set `any`, and own users decide');
 }
 
 /** What is read by each way, and where it is named. */

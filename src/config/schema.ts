@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { secretText, secretUrl } from '../core/options.ts';
 import { Secret } from '../core/secret.ts';
 import { notifierDefinitions } from '../notifiers/registry.ts';
+import { AbuseipdbOptions } from '../reputation/abuseipdb.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
 import { AutoUnbanOptions } from './auto-unban.ts';
 import { commonNotifierOptions, Locale, type NotifierConfig, TimeZone } from './notifier-options.ts';
@@ -131,6 +132,12 @@ export const ConfigSchema = z.strictObject({
     })
     .prefault({})
     .describe('What is told of a ban'),
+  reputation: z
+    .strictObject({
+      abuseipdb: AbuseipdbOptions.optional().describe('AbuseIPDB. Addresses of bans that may be lifted are sent to it'),
+    })
+    .prefault({})
+    .describe('Who is asked about addresses, where the policy has use for it'),
   auto_unban: AutoUnbanOptions,
   summaries: z
     .strictObject({

@@ -121,3 +121,8 @@ export function networkWithin(inner: Network, outer: Network): boolean {
   const large = networkRange(outer);
   return Buffer.compare(large.first, small.first) <= 0 && Buffer.compare(small.last, large.last) <= 0;
 }
+
+/** Whether an address belongs to somebody on the internet: it is none that is private, reserved, or for documentation. */
+export function isPublic(ip: Ip): boolean {
+  return ipaddr.parse(ip).range() === 'unicast';
+}

@@ -56,8 +56,6 @@ export interface ReputationDefinition<Options extends z.ZodObject = z.ZodObject>
   summary: string;
   /** Options of this kind alone; `type` and `name` are common to all. */
   options: Options;
-  /** How long an answer is good for, in seconds; 0 where it costs nothing to ask. */
-  cacheSeconds: number;
   /** Opens nothing: no socket, timer or file. */
   create(name: string, options: z.output<Options>, tools: ReputationTools): ReputationSource;
 }

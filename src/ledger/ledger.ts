@@ -3,11 +3,13 @@ import { AdminList } from './admin-list.ts';
 import { AllowanceList } from './allowances.ts';
 import { Audit } from './audit.ts';
 import { Bans } from './bans.ts';
+import { Budgets } from './budgets.ts';
 import { type Database, openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
 import { Deliveries } from './deliveries.ts';
 import { Evidence } from './evidence.ts';
 import { KnownUsers } from './known-users.ts';
+import { Opinions } from './opinions.ts';
 import { RateLimits } from './rate-limits.ts';
 import { Rejects } from './rejects.ts';
 import { bansOverTime, type Report, reportOf } from './report.ts';
@@ -31,6 +33,8 @@ export class Ledger {
   readonly rateLimits: RateLimits;
   readonly decisions: Decisions;
   readonly audit: Audit;
+  readonly opinions: Opinions;
+  readonly budgets: Budgets;
   readonly allowances: AllowanceList;
   readonly #db: Database;
 
@@ -46,6 +50,8 @@ export class Ledger {
     this.rateLimits = new RateLimits(db);
     this.decisions = new Decisions(db);
     this.audit = new Audit(db);
+    this.opinions = new Opinions(db);
+    this.budgets = new Budgets(db, now);
     this.allowances = new AllowanceList(db);
   }
 
@@ -153,6 +159,11 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
     `DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE at < ? LIMIT ${PRUNED_AT_ONCE})`,
     now - limits.bansMs,
   );
+  const opinions = db.run(
+    `DELETE FROM opinions WHERE (source, subject) IN
+       (SELECT source, subject FROM opinions WHERE checked_at < ? LIMIT ${PRUNED_AT_ONCE})`,
+    now - limits.eventsMs,
+  );
   const evidence = db.run(
     `DELETE FROM evidence WHERE id IN (SELECT id FROM evidence WHERE at < ? ORDER BY at LIMIT ${PRUNED_AT_ONCE})`,
     now - limits.evidenceMs,
@@ -204,7 +215,18 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
     before,
   );
   return (
-    bans + decisions + audit + evidence + surplus + rejects + surplusRejects + strangers + done + deliveries + events
+    bans +
+    decisions +
+    audit +
+    opinions +
+    evidence +
+    surplus +
+    rejects +
+    surplusRejects +
+    strangers +
+    done +
+    deliveries +
+    events
   );
 }
 

@@ -173,8 +173,9 @@ colour: red
 });
 
 it.each([
-  ['auto_unban: {mode: suggest}', 'auto_unban.require: is missing: nobody is asked for a score yet'],
+  ['auto_unban: {mode: suggest}', 'auto_unban.require: nobody is asked for a score: name `reputation`'],
   ['auto_unban: {mode: enforce, require: any, min_known_logins: 0}', 'auto_unban.min_known_logins: expected 1 or more'],
+  ['reputation: {abuseipdb: {}}', 'reputation.abuseipdb.key: is missing'],
   ['auto_unban: {never: [nowhere]}', 'auto_unban.never[0]: expected an address, or a network'],
   ['auto_unban: {max_prefix: {ipv4: 4}}', 'auto_unban.max_prefix.ipv4: '],
 ])('%s is refused', (yaml, message) => {

@@ -1,0 +1,94 @@
+import type { Clock } from '../core/clock.ts';
+import { messageOf, PermanentError, TransientError } from '../core/errors.ts';
+import type { Ip, Network } from '../core/network.ts';
+import type { Opinion, ReputationSource } from '../core/reputation.ts';
+import type { Opinions } from '../ledger/opinions.ts';
+import type { Answer } from './judge.ts';
+
+/** A source that has just failed is not asked again for this long, so that not every ban waits for it. */
+const PAUSE_MS = 30_000;
+const FOR_GOOD = Number.POSITIVE_INFINITY;
+
+export interface AskedSource {
+  source: ReputationSource;
+  /** How long what it said is good for, in ms. */
+  cacheMs: number;
+}
+
+export interface AskerOptions {
+  sources: readonly AskedSource[];
+  /** What they said, across restarts. */
+  opinions: Opinions;
+  clock: Clock;
+}
+
+/** Asks all sources about one address or network, each at most once for the same at a time, and no more than it must. */
+export class Asker {
+  readonly #options: AskerOptions;
+  readonly #underWay = new Map<string, Promise<Opinion | undefined>>();
+  /** Sources that are left alone, until when, and why. */
+  readonly #paused = new Map<string, { until: number; reason: string }>();
+
+  constructor(options: AskerOptions) {
+    this.#options = options;
+  }
+
+  /** What all of them say, and which could not be asked. Never throws. */
+  async ask(subject: Ip | Network, signal: AbortSignal): Promise<Answer> {
+    const opinions: Opinion[] = [];
+    const problems: { source: string; reason: string }[] = [];
+    const work = this.#options.sources.map(async (asked) => {
+      try {
+        const opinion = await this.#one(asked, subject, signal);
+        if (opinion !== undefined) opinions.push(opinion);
+      } catch (error) {
+        problems.push({ source: asked.source.name, reason: messageOf(error) });
+      }
+    });
+    await Promise.all(work);
+    return { opinions, problems };
+  }
+
+  async #one(
+    { source, cacheMs }: AskedSource,
+    subject: Ip | Network,
+    signal: AbortSignal,
+  ): Promise<Opinion | undefined> {
+    const { opinions, clock } = this.#options;
+    const kept = opinions.get(source.name, subject);
+    const now = clock.now();
+    if (kept !== undefined && kept.checkedAt <= now && now - kept.checkedAt < cacheMs) return kept.opinion;
+    const key = `${source.name} ${subject}`;
+    const already = this.#underWay.get(key);
+    if (already !== undefined) return await already;
+    const paused = this.#paused.get(source.name);
+    if (paused !== undefined && paused.until > now) throw new TransientError(paused.reason);
+    const call = this.#call(source, subject, signal).finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, call);
+    return await call;
+  }
+
+  async #call(source: ReputationSource, subject: Ip | Network, signal: AbortSignal): Promise<Opinion | undefined> {
+    const { opinions, clock } = this.#options;
+    try {
+      const isNetwork = subject.includes('/');
+      const opinion = isNetwork
+        ? await source.lookUpNetwork?.(subject as Network, signal)
+        : await source.lookUp(subject as Ip, signal);
+      this.#paused.delete(source.name);
+      opinions.put(source.name, subject, { opinion, checkedAt: clock.now() });
+      return opinion;
+    } catch (error) {
+      const isOfThis = error instanceof PermanentError && error.isPayload;
+      if (!signal.aborted && !isOfThis) this.#pause(source.name, error);
+      throw error;
+    }
+  }
+
+  #pause(name: string, error: unknown): void {
+    const now = this.#options.clock.now();
+    const asked = error instanceof TransientError ? (error.retryAfterMs ?? 0) : 0;
+    const until = error instanceof PermanentError ? FOR_GOOD : now + Math.max(PAUSE_MS, asked);
+    this.#paused.set(name, { until, reason: messageOf(error) });
+  }
+}

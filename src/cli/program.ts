@@ -13,6 +13,7 @@ import { addExplain } from './explain.ts';
 import { addHealth } from './health.ts';
 import { addOutbox } from './outbox.ts';
 import { addReplay } from './replay.ts';
+import { addReputation } from './reputation.ts';
 import { addRing } from './ring.ts';
 import { addRun } from './run.ts';
 import { addSchema } from './schema.ts';
@@ -33,6 +34,7 @@ const COMMANDS: readonly AddCommand[] = [
   addAllow,
   addDeny,
   addAudit,
+  addReputation,
   addOutbox,
   addHealth,
   addSchema,

@@ -128,11 +128,15 @@ export class Decisions {
     );
   }
 
-  /** Whether cowbell has asked the server to lift this ban. */
+  /**
+   * Whether it is cowbell that lifts this ban: it is about to ask for that, and the end may show before the answer, or it has
+   * asked.
+   */
   isLifted(banId: string): boolean {
     return (
       this.#db.get(
-        `SELECT 1 FROM decisions WHERE ban_id = ? AND state IN ('lifting', 'lifted', 'failed') AND sent_at IS NOT NULL`,
+        `SELECT 1 FROM decisions WHERE ban_id = ?
+           AND (state IN ('lifting', 'lifted') OR (state = 'failed' AND sent_at IS NOT NULL))`,
         banId,
       ) !== undefined
     );

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openDatabase } from '../../src/ledger/database.ts';
+import { ABUSEIPDB_KEY, startAbuseipdb } from '../support/abuseipdb-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { type NetfilterPurge, startPurge } from '../support/netfilter-purge.ts';
 import { type NetfilterStack, startStack } from '../support/netfilter-stack.ts';
@@ -89,4 +90,40 @@ it('killed between the order and its effect, it goes on: one lift, one trail, on
   );
   expect(purge.lifted).toEqual([`${OWN}/32`]);
   expect(told().filter((event) => event.startsWith('unban'))).toEqual([`unban.decided ${OWN}/32 lift`]);
+});
+
+it('lifts what AbuseIPDB knows nothing bad of, and leaves the rest when it does not answer', {
+  timeout: 60_000,
+}, async () => {
+  const abuseipdb = await startAbuseipdb();
+  abuseipdb.scores.set(STRANGER, 90);
+  purge = startPurge(stack.redis.client);
+  try {
+    await stack.startCowbell(`watchers: [{type: redis}]
+reputation: {abuseipdb: {key: ${ABUSEIPDB_KEY}, url: '${abuseipdb.url}'}}
+auto_unban: {mode: enforce, min_known_logins: 0, delay_seconds: 0, tell: all}
+`);
+    await ban(OWN);
+    await ban(STRANGER);
+    await eventually(() => expect(told()).toContain(`ban.ended ${OWN}/32 lifted-by-cowbell`), { timeoutMs: 20_000 });
+    await eventually(() => expect(told()).toContain(`unban.decided ${STRANGER}/32 keep`));
+    abuseipdb.answerWith({ status: 500 });
+    await ban('45.142.120.10');
+    await eventually(() => expect(told()).toContain('unban.decided 45.142.120.10/32 keep'));
+    const decisions = stack.events().flatMap((event) => (event.type === 'unban.decided' ? [event] : []));
+    const reasons = new Map(decisions.map(({ ban: { network }, decision }) => [network, decision.reasons]));
+    expect(Object.fromEntries(reasons)).toEqual({
+      [`${OWN}/32`]: ['score 0 of 100 (abuseipdb), within 25'],
+      [`${STRANGER}/32`]: ['score 90 of 100 (abuseipdb), above 25'],
+      '45.142.120.10/32': ['no score: abuseipdb: HTTP 500'],
+    });
+    expect(decisions.find(({ ban: { network } }) => network.startsWith(STRANGER))?.ban.reputation).toMatchObject({
+      source: 'abuseipdb',
+      score: 90,
+      reports: 7,
+    });
+    expect(purge.lifted).toEqual([`${OWN}/32`]);
+  } finally {
+    await abuseipdb.close();
+  }
 });

@@ -42,14 +42,22 @@ describe('decisions', () => {
 
   it('stay open until the lift is finished, and say whose a lift was', () => {
     ledger.decisions.expect(ban('a', '198.51.100.1/32'), NOW);
-    ledger.decisions.move('a', 'due', 'lifting', NOW);
     expect(ledger.decisions.isLifted('a')).toBe(false);
-    ledger.decisions.sent('a', NOW);
+    ledger.decisions.move('a', 'due', 'lifting', NOW);
+    // The end of the ban may show before the order was answered.
     expect(ledger.decisions.isLifted('a')).toBe(true);
+    ledger.decisions.sent('a', NOW);
     expect(ledger.decisions.open(NOW, NOW, 10)).toMatchObject([{ banId: 'a', state: 'lifting', sentAt: NOW }]);
     ledger.decisions.move('a', 'lifting', 'lifted', NOW + 1);
     expect(ledger.decisions.open(NOW, NOW, 10)).toEqual([]);
     expect(ledger.decisions.isLifted('a')).toBe(true);
+  });
+
+  it('that failed before the order was given lifted nothing', () => {
+    ledger.decisions.expect(ban('a', '198.51.100.1/32'), NOW);
+    ledger.decisions.move('a', 'due', 'lifting', NOW);
+    ledger.decisions.move('a', 'lifting', 'failed', NOW);
+    expect(ledger.decisions.isLifted('a')).toBe(false);
   });
 
   it('count the lifts of whatever overlaps a network', () => {

@@ -7,7 +7,7 @@ import type { Recorder } from './pipeline/recorder.ts';
 import { abuseipdbSource } from './reputation/abuseipdb.ts';
 import { type AskedSource, Asker } from './reputation/ask.ts';
 import { AutoUnban } from './reputation/auto-unban.ts';
-import { createJudge } from './reputation/judge.ts';
+import { createJudge, type Judge } from './reputation/judge.ts';
 import type { Unbanners } from './unbanners.ts';
 
 export interface AutoUnbanTools {
@@ -24,9 +24,8 @@ export function buildAutoUnban(
   config: Config,
   { ledger, clock, logger, http, unbanners, recorder }: AutoUnbanTools,
 ): AutoUnban {
-  const { mode, delay_seconds, tell, ...settings } = config.auto_unban;
+  const { mode, delay_seconds, tell } = config.auto_unban;
   if (mode === 'off') throw new Error('the policy is off');
-  const asker = buildAsker(config, { ledger, clock, logger, http });
   return new AutoUnban({
     ledger,
     clock,
@@ -34,17 +33,24 @@ export function buildAutoUnban(
     mode,
     delayMs: delay_seconds * 1000,
     tellsAll: tell === 'all',
-    judge: createJudge({
-      ledger,
-      clock,
-      settings,
-      historyDays: config.bans.history_days,
-      ask: (subject, signal) => asker.ask(subject, signal),
-    }),
+    judge: buildJudge(config, { ledger, clock, logger, http }),
     unbannerOf: (jail) => unbanners.of(jail),
     describe: (banId) => recorder.describe(banId),
     announce: (event, alsoWrite) => recorder.announce(event, alsoWrite),
     envelope: (at) => recorder.envelope(at),
+  });
+}
+
+/** What the settings of the configuration make of a ban. */
+export function buildJudge(config: Config, tools: Pick<AutoUnbanTools, 'ledger' | 'clock' | 'logger' | 'http'>): Judge {
+  const { ledger, clock } = tools;
+  const asker = buildAsker(config, tools);
+  return createJudge({
+    ledger,
+    clock,
+    settings: config.auto_unban,
+    historyDays: config.bans.history_days,
+    ask: (subject, signal) => asker.ask(subject, signal),
   });
 }
 

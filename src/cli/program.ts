@@ -12,6 +12,7 @@ import { addExample } from './example.ts';
 import { addExplain } from './explain.ts';
 import { addHealth } from './health.ts';
 import { addOutbox } from './outbox.ts';
+import { addPolicy } from './policy.ts';
 import { addReplay } from './replay.ts';
 import { addReputation } from './reputation.ts';
 import { addRing } from './ring.ts';
@@ -35,6 +36,7 @@ const COMMANDS: readonly AddCommand[] = [
   addDeny,
   addAudit,
   addReputation,
+  addPolicy,
   addOutbox,
   addHealth,
   addSchema,

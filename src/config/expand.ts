@@ -130,6 +130,11 @@ export function completeFromEnvironment(input: unknown, env: Environment, origin
     docker.socket ??= take('COWBELL_DOCKER_SOCKET', ['docker', 'socket']);
     result.docker = docker;
   }
+  const http = result.http ?? {};
+  if (isMapping(http) && http.listen === undefined) {
+    const listen = take('COWBELL_HTTP_LISTEN', ['http', 'listen']);
+    if (listen !== undefined) result.http = { ...http, listen };
+  }
   if (result.redis === undefined && env.REDISPASS)
     result.redis = { password: take('REDISPASS', ['redis', 'password']) };
   if (result.notifiers === undefined) {

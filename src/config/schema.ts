@@ -187,7 +187,7 @@ export const ConfigSchema = z.strictObject({
         .string()
         .regex(LISTEN_ADDRESS, 'expected host:port')
         .default('127.0.0.1:9464')
-        .describe('Where /healthz and /readyz answer'),
+        .describe('Where /healthz and /readyz answer. COWBELL_HTTP_LISTEN says it too'),
     })
     .prefault({})
     .describe('The health server'),

@@ -32,11 +32,13 @@ describe('a configuration', () => {
         COMPOSE_PROJECT_NAME: 'mailcowdockerized',
         COWBELL_STATE: '/state/cowbell.db',
         COWBELL_DOCKER_SOCKET: 'tcp://proxy:2375',
+        COWBELL_HTTP_LISTEN: 'cowbell-metrics:9464',
       },
     });
     expect(config).toMatchObject({
       host: 'mail.example.org',
       state: '/state/cowbell.db',
+      http: { listen: 'cowbell-metrics:9464' },
       docker: { socket: 'tcp://proxy:2375', project: 'mailcowdockerized' },
       watchers: undefined,
       notifiers: [{ name: 'slack' }, { name: 'discord' }, { name: 'webhook' }],

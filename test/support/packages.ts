@@ -12,6 +12,7 @@ const NEEDED: readonly { program: string; debianPackage: string }[] = [
   { program: '/usr/bin/curl', debianPackage: 'curl' },
   { program: '/usr/sbin/postfix', debianPackage: 'postfix' },
   { program: '/usr/bin/prometheus-alertmanager', debianPackage: 'prometheus-alertmanager' },
+  { program: '/usr/bin/promtool', debianPackage: 'prometheus' },
 ];
 
 /** The tests bring a configuration of their own: without one, no mail server of the machine's is set up or started. */

@@ -61,7 +61,7 @@ describe("check tries mailcow's API", () => {
 });
 
 describe('check tries fail2ban-client', () => {
-  it('and says which jails it found, or what is wrong', { timeout: 90_000 }, async () => {
+  it('and says which jails it found, or what is wrong', { timeout: 180_000 }, async () => {
     const engine = await startEngine();
     onTestFinished(() => engine.close());
     const fail2ban = await startFail2banContainer(engine, tempDir(), { jails: { sshd: 600 }, timeZone: 'UTC' });

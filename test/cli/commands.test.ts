@@ -97,7 +97,7 @@ describe('cowbell', () => {
       expect((error as { status: number }).status).toBe(1);
     }
     expect(output).toMatch(/^cowbell needs Node\.js 24 or newer; this is v[\d.]+\n$/);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('explain', () => {

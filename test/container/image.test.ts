@@ -57,7 +57,7 @@ afterAll(async () => {
   feed?.destroy();
   await Promise.all([engine?.close(), receiver?.stop(), filter?.close()]);
   rmSync(folder, { recursive: true, force: true });
-}, 60_000);
+}, 180_000);
 
 const started: Docker.Container[] = [];
 afterEach(async () => {
@@ -109,7 +109,7 @@ async function run(container: Docker.Container, ...args: string[]): Promise<stri
 
 async function watchUntilReady(): Promise<Docker.Container> {
   const container = await start(['run'], [`COWBELL_WEBHOOK_URL=${receiver.url}`, 'MAILCOW_HOSTNAME=mail.example.org']);
-  await eventually(async () => expect(await output(container)).toContain('cowbell is watching'), { timeoutMs: 30_000 });
+  await eventually(async () => expect(await output(container)).toContain('cowbell is watching'), { timeoutMs: 60_000 });
   return container;
 }
 
@@ -154,9 +154,9 @@ describe('the image', () => {
     expect(banned.size).toBeGreaterThan(3);
     const cowbell = await watchUntilReady();
     feed.write(log);
-    await eventually(() => expect(new Set(told())).toEqual(banned), { timeoutMs: 30_000 });
+    await eventually(() => expect(new Set(told())).toEqual(banned), { timeoutMs: 60_000 });
     await eventually(async () => expect((await cowbell.inspect()).State.Health?.Status).toBe('healthy'), {
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     });
     await cowbell.stop({ t: 15 });
     expect((await cowbell.inspect()).State).toMatchObject({ ExitCode: 0, OOMKilled: false });
@@ -174,7 +174,7 @@ describe('the image', () => {
     const before = told();
     const cowbell = await watchUntilReady();
     feed.write('2026-11-23 12:00:00 CRIT: Banning 45.155.205.9/32 for 30 minutes\n');
-    await eventually(() => expect(told()).toContain('45.155.205.9/32'), { timeoutMs: 20_000 });
+    await eventually(() => expect(told()).toContain('45.155.205.9/32'), { timeoutMs: 60_000 });
     expect(await run(cowbell, 'bans')).toContain('45.155.205.9/32');
     expect(told()).toEqual([...before, '45.155.205.9/32']);
     await cowbell.stop({ t: 15 });
@@ -197,11 +197,11 @@ describe('the image', () => {
       const binds = [`${config}:/etc/cowbell:ro`, `${new URL(redis.url).pathname}:/redis.sock`];
       const cowbell = await start(['run'], env, { binds });
       const told = (type: string) => receiver.events().filter((event) => event.type === `cowbell.${type}`);
-      await eventually(() => expect(told('bans.adopted')).toHaveLength(1), { timeoutMs: 20_000 });
+      await eventually(() => expect(told('bans.adopted')).toHaveLength(1), { timeoutMs: 60_000 });
       expect(await output(cowbell)).toContain('reading what mailcow keeps of its logs');
       await redis.client.hset('F2B_ACTIVE_BANS', '45.155.205.21/32', until);
       await eventually(() => expect(told('ban.started').at(-1)?.subject).toBe('45.155.205.21/32'), {
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
       await cowbell.stop({ t: 15 });
     } finally {

@@ -3,7 +3,7 @@ import { startAlertmanager } from '../support/alertmanager-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { startStack } from '../support/netfilter-stack.ts';
 
-it('a ban is an alert in a real Alertmanager until it is lifted', { timeout: 60_000 }, async () => {
+it('a ban is an alert in a real Alertmanager until it is lifted', { timeout: 180_000 }, async () => {
   const alertmanager = await startAlertmanager();
   const stack = await startStack({ withEngine: false });
   const standing = async () => (await alertmanager.standing()).map(({ labels }) => [labels.alertname, labels.network]);
@@ -21,7 +21,7 @@ it('a ban is an alert in a real Alertmanager until it is lifted', { timeout: 60_
     );
     await client.hdel('F2B_ACTIVE_BANS', '45.8.0.1/32');
     await eventually(async () => expect(await standing()).toEqual([['MailServerBan', '45.8.0.2/32']]), {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
   } finally {
     await stack.close();

@@ -20,9 +20,9 @@ const IP = '185.36.81.23';
 const told = () => stack.events().map(shortEvent);
 const section = (key = API_KEY) => `mailcow_api: {url: '${mailcow.address.url.reveal()}', key: ${key}}\n`;
 /** Every look costs mailcow something: they are ten seconds apart at the least. */
-const SOON = { timeoutMs: 25_000, everyMs: 50 };
+const SOON = { timeoutMs: 60_000, everyMs: 50 };
 
-it('from another host, mailcow’s API gives every ban, its end, and why it ended', { timeout: 150_000 }, async () => {
+it('from another host, mailcow’s API gives every ban, its end, and why it ended', { timeout: 180_000 }, async () => {
   const cowbell = await stack.startCowbell(`${section()}watchers: [{type: mailcow-api, poll_interval_seconds: 10}]`);
   await eventually(() => expect(mailcow.requests.length).toBeGreaterThan(0));
   mailcow.ban(`${IP}/32`, 1_800);
@@ -42,7 +42,7 @@ it('from another host, mailcow’s API gives every ban, its end, and why it ende
   expect(await cowbell.end()).toBe(0);
 });
 
-it('without naming watchers, the log that mailcow gives out explains the ban', { timeout: 90_000 }, async () => {
+it('without naming watchers, the log that mailcow gives out explains the ban', { timeout: 180_000 }, async () => {
   for (let n = 0; n < 10; n++) mailcow.fail(IP, 'info@example.org');
   await stack.startCowbell(section());
   await eventually(() => expect(mailcow.requests).toContain('get/fail2ban'), SOON);
@@ -60,7 +60,7 @@ it('without naming watchers, the log that mailcow gives out explains the ban', {
   });
 });
 
-it('a wrong key is tried once and never again: it would ban this host', { timeout: 60_000 }, async () => {
+it('a wrong key is tried once and never again: it would ban this host', { timeout: 180_000 }, async () => {
   await stack.startCowbell(
     `${section('000000-000000-000000-000000-000000')}watchers: [{type: mailcow-api, poll_interval_seconds: 10, grace_seconds: 0}]`,
   );

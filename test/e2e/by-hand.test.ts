@@ -20,7 +20,7 @@ afterEach(async () => {
   await stack.close();
 });
 
-it('a ban that a person lifts beside the daemon is told as lifted by cowbell', { timeout: 60_000 }, async () => {
+it('a ban that a person lifts beside the daemon is told as lifted by cowbell', { timeout: 180_000 }, async () => {
   await stack.startCowbell(WATCHERS);
   await stack.redis.client.hset('F2B_ACTIVE_BANS', PHONE, String(Math.ceil(Date.now() / 1_000) + 1_800));
   await eventually(() => expect(stack.events().map(shortEvent)).toContain(`ban.started ${PHONE}`));
@@ -32,7 +32,7 @@ it('a ban that a person lifts beside the daemon is told as lifted by cowbell', {
   );
 });
 
-it('the daemon takes off the allowlist what has come to its end, and nothing else', { timeout: 60_000 }, async () => {
+it('the daemon takes off the allowlist what has come to its end, and nothing else', { timeout: 180_000 }, async () => {
   await stack.redis.client.hset('F2B_WHITELIST', PHONE, '1', '198.51.100.0/24', '1', '203.0.113.0/24', '1');
   const ledger = openLedger(stack.state, Date.now);
   const jail = 'netfilter';

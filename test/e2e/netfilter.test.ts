@@ -145,11 +145,11 @@ describe('a netfilter that bans', () => {
     const listener = await listen();
     await stack.startCowbell('watchers: [{type: netfilter}, {type: redis, deaf_after_seconds: 1}]');
     listener.disconnect();
-    await eventually(() => expect(told()).toEqual(['source.down netfilter']), { timeoutMs: 20_000 });
+    await eventually(() => expect(told()).toEqual(['source.down netfilter']), { timeoutMs: 60_000 });
     expect(stack.events()[0]).toMatchObject({ source: { reason: expect.stringMatching(/nobody will be banned/) } });
     const again = await listen();
     await eventually(() => expect(told()).toEqual(['source.down netfilter', 'source.up netfilter']), {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     again.disconnect();
   });

@@ -82,7 +82,7 @@ it('without a Docker socket, Redis alone gives every ban with its reasons, its e
   await eventually(() => expect(told().at(-1)).toBe('bans.cleared 2'));
   expect(stack.events().at(-1)).toMatchObject({ cleared: { reason: 'netfilter restarted' } });
   expect(await cowbell.end()).toBe(0);
-}, 60_000);
+}, 180_000);
 
 it('rate limits are told, and the watchers may be named', async () => {
   await stack.startCowbell(`summaries: {ratelimits_seconds: 10}
@@ -97,4 +97,4 @@ watchers: [{type: redis}, {type: netfilter, from: redis}, {type: ratelimits}]`);
   };
   await stack.redis.client.lpush('RL_LOG', JSON.stringify(record));
   await eventually(() => expect(told().at(-1)).toBe('ratelimit.applied info@example.org 1'));
-}, 60_000);
+}, 180_000);

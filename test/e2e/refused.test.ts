@@ -19,7 +19,7 @@ async function ban(index: number): Promise<void> {
 }
 
 it('a webhook that was deleted is parked, told by the others and by /readyz, and goes on when it is asked to', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   stack.slack.behave({ status: 404, body: 'no_service' });
   await stack.startCowbell();
@@ -43,14 +43,14 @@ it('a webhook that was deleted is parked, told by the others and by /readyz, and
 
   stack.slack.behave('accept');
   expect((await stack.cowbell('outbox', 'retry', 'slack')).code).toBe(0);
-  await eventually(() => expect(bansTold(stack.slack)).toBe(4), { timeoutMs: 20_000 });
+  await eventually(() => expect(bansTold(stack.slack)).toBe(4), { timeoutMs: 60_000 });
   await eventually(() => expect(told()).toContain('notifier.up slack'));
   expect(stack.slack.problems()).toEqual([]);
   expect((await stack.cowbell('outbox', 'list')).output).toContain('nothing is owed');
 });
 
 it('a payload that is refused is sent without markup, and set aside and told if that is refused too', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   stack.slack.behave(({ json }) =>
     'attachments' in (json as object) ? { status: 400, body: 'invalid_blocks' } : 'accept',

@@ -79,7 +79,7 @@ it('an attack that five sources tell of is one ban, each attempt counted once, w
   expect(JSON.stringify(stack.events())).not.toContain('a4b48a');
   // The chat says in its first line whose address it is.
   expect(stack.slack.accepted()[0]?.body).toContain('Your own user');
-}, 60_000);
+}, 180_000);
 
 it('a ban of a whole network names who tried, and whom it hits', async () => {
   const postfix = await stack.startService('postfix-mailcow');
@@ -111,4 +111,4 @@ it('a ban of a whole network names who tried, and whom it hits', async () => {
       known_users: [{ name: 'anna@example.org', logins: 1 }],
     },
   });
-}, 60_000);
+}, 180_000);

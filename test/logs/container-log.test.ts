@@ -14,7 +14,7 @@ import { tempDir } from '../support/temp-dir.ts';
 let engine: DockerEngine;
 beforeAll(async () => {
   engine = await startEngine();
-}, 60_000);
+}, 180_000);
 afterAll(() => engine.close());
 
 function logsAt(socket: string, clock = systemClock): ContainerLogs {
@@ -172,7 +172,7 @@ describe('the log of a container', () => {
         proxy.cut();
       }
     })();
-    await eventually(() => expect(reader.lines.length).toBeGreaterThanOrEqual(5_000), { timeoutMs: 25_000 });
+    await eventually(() => expect(reader.lines.length).toBeGreaterThanOrEqual(5_000), { timeoutMs: 60_000 });
     stop.abort();
     await cutting;
     for (const name of ['out', 'err']) {
@@ -195,14 +195,14 @@ describe('the log of a container', () => {
     });
     await container.start();
     const reader = follow('dying', { clock: hastyClock() });
-    await eventually(() => expect(reader.state.failures.length).toBeGreaterThan(0), { timeoutMs: 25_000 });
+    await eventually(() => expect(reader.state.failures.length).toBeGreaterThan(0), { timeoutMs: 60_000 });
     expect(String(reader.state.failures[0])).toMatch(/the container dying does not run: Restarting \(3\)/);
-    await eventually(() => expect(reader.lines.length).toBeGreaterThan(1), { timeoutMs: 25_000 });
+    await eventually(() => expect(reader.lines.length).toBeGreaterThan(1), { timeoutMs: 60_000 });
     await reader.end();
     await container.remove({ force: true });
   });
 
-  it('is followed over a restart of the engine', { timeout: 90_000 }, async () => {
+  it('is followed over a restart of the engine', { timeout: 180_000 }, async () => {
     const own = await startEngine();
     try {
       const container = await own.run({
@@ -216,7 +216,7 @@ describe('the log of a container', () => {
       await own.stop();
       await own.start();
       await container.start();
-      await eventually(() => expect(reader.lines).toHaveLength(10), { timeoutMs: 20_000 });
+      await eventually(() => expect(reader.lines).toHaveLength(10), { timeoutMs: 60_000 });
       expect(reader.texts()).toEqual([...numbered(5), ...numbered(5)]);
       await reader.end();
     } finally {

@@ -14,7 +14,7 @@ beforeAll(async () => {
   const labels = composeLabels('box');
   await engine.run({ name: 'box-old', labels, script: 'exit 3' });
   await engine.run({ name: 'box-1', labels, script: 'sleep 600' });
-}, 60_000);
+}, 180_000);
 afterAll(() => engine.close());
 
 const never = new AbortController().signal;

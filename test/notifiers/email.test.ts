@@ -123,7 +123,7 @@ describe('nothing that a stranger wrote acts, nor makes a header', () => {
         expect(to).toEqual(['admin@example.org', 'second@example.org']);
       }
     }
-  }, 60_000);
+  }, 180_000);
 
   test('of anything at all', async () => {
     const { service, notifier } = await rig();
@@ -137,7 +137,7 @@ describe('nothing that a stranger wrote acts, nor makes a header', () => {
       }),
       { numRuns: 40 },
     );
-  }, 60_000);
+  }, 180_000);
 
   test('an id is no header either', async () => {
     const { service, notifier } = await rig();

@@ -137,7 +137,7 @@ export function createRig({
           const open = ledger.decisions.open(now(), now() + 1, 1_000);
           if (open.length > 0) throw new Error(`${open.length} are not decided`);
         },
-        { timeoutMs: 20_000 },
+        { timeoutMs: 60_000 },
       ),
     state: (event: BanEvent) => ('ban' in event ? ledger.decisions.of(event.ban.id)?.state : undefined),
     decisions: () => h.events.filter((event) => event.type === 'unban.decided'),

@@ -91,7 +91,7 @@ describe('a ban that should not stand', () => {
     const deaf: Unbanner = { ...createRedisUnbanner(redis.address), takesMs: 0 };
     const rig = rigOf({ ask: scores({ '45.8.0.7': 0 }), unbanner: deaf });
     await rig.ban('45.8.0.7/32');
-    await eventually(() => expect(rig.told()).toContain('unban.failed 45.8.0.7/32'), { timeoutMs: 15_000 });
+    await eventually(() => expect(rig.told()).toContain('unban.failed 45.8.0.7/32'), { timeoutMs: 60_000 });
     expect(rig.audit()).toEqual(['lift 45.8.0.7/32', 'failed 45.8.0.7/32']);
     expect(rig.events.at(-1)).toMatchObject({
       failure: { reason: 'the ban still stands 3 s after redis was asked to lift it' },
@@ -190,7 +190,7 @@ describe('whoever would use it to be let in', () => {
     expect(rig.decisions()).toHaveLength(2);
   });
 
-  it('from 500 clean addresses in turn is let in as often as is allowed in an hour', { timeout: 60_000 }, async () => {
+  it('from 500 clean addresses in turn is let in as often as is allowed in an hour', { timeout: 180_000 }, async () => {
     const rig = rigOf({
       ask: async (subject) => ({
         opinions: [{ source: 'abuseipdb', score: 0, checkedAt: 0, subject } as never],

@@ -21,7 +21,7 @@ describe('a real fail2ban, through docker exec', () => {
   let unbanner: ListingUnbanner;
   beforeAll(async () => {
     engine = await startEngine();
-  }, 60_000);
+  }, 180_000);
   afterAll(() => engine.close());
   beforeEach(async () => {
     const jails = { sshd: 3_600, recidive: 604_800 };
@@ -29,7 +29,7 @@ describe('a real fail2ban, through docker exec', () => {
     await fail2ban.ready();
     exec = createContainerLogs({ socket: engine.socket, clock: systemClock, logger: SILENT }).exec;
     unbanner = createFail2banUnbanner({ exec, selector: { service: 'fail2ban' }, socket: FAIL2BAN_SOCKET });
-  }, 60_000);
+  }, 180_000);
   afterEach(() => fail2ban.container.remove({ force: true }));
 
   const ban = async (jail: string, ...targets: string[]) => {
@@ -39,7 +39,7 @@ describe('a real fail2ban, through docker exec', () => {
     }
   };
 
-  it('sees and lifts the ban of exactly this network in exactly this jail', { timeout: 60_000 }, async () => {
+  it('sees and lifts the ban of exactly this network in exactly this jail', { timeout: 180_000 }, async () => {
     await ban('sshd', '203.0.113.7', '203.0.113.8', '198.51.100.0/24', '2001:db8::1', "it's no address");
     await ban('recidive', '203.0.113.7');
     const seen = await unbanner.look('sshd', net('203.0.113.7/32'), never);
@@ -69,7 +69,7 @@ describe('a real fail2ban, through docker exec', () => {
     );
   });
 
-  it('ignores a network, and no longer', { timeout: 60_000 }, async () => {
+  it('ignores a network, and no longer', { timeout: 180_000 }, async () => {
     for (const network of ['192.0.2.7/32', '192.0.2.0/24', '2001:db8:1::/48']) {
       let absent = 0;
       expect(await unbanner.allow('sshd', net(network), never, () => absent++)).toBe(true);
@@ -85,7 +85,7 @@ describe('a real fail2ban, through docker exec', () => {
     expect(await fail2ban.client('get', 'sshd', 'ignoreip')).not.toContain('192.0.2.');
   });
 
-  it('bans what it is told to', { timeout: 60_000 }, async () => {
+  it('bans what it is told to', { timeout: 180_000 }, async () => {
     expect(await unbanner.deny('recidive', net('192.0.2.99/32'), never)).toBe(true);
     await eventually(async () =>
       expect(await unbanner.look('recidive', net('192.0.2.99/32'), never)).toMatchObject({ until: expect.any(Number) }),
@@ -93,7 +93,7 @@ describe('a real fail2ban, through docker exec', () => {
     expect(await unbanner.deny('recidive', net('192.0.2.99/32'), never)).toBe(false);
   });
 
-  it('says what is wrong', { timeout: 60_000 }, async () => {
+  it('says what is wrong', { timeout: 180_000 }, async () => {
     await expect(unbanner.look('gone', net('192.0.2.1/32'), never)).rejects.toThrow(
       'fail2ban in fail2ban has no jail gone',
     );

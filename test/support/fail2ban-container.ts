@@ -76,7 +76,7 @@ ${sections.join('')}`,
           const answer = await fail2ban.client('status');
           if (!answer.includes(`Number of jail:\t${Object.keys(jails).length}`)) throw new Error(answer);
         },
-        { timeoutMs: 30_000, everyMs: 100 },
+        { timeoutMs: 60_000, everyMs: 100 },
       ),
   };
   return fail2ban;

@@ -8,7 +8,7 @@ let dovecot: DovecotServer;
 
 beforeAll(async () => {
   dovecot = await startDovecot();
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await dovecot.close();
 });

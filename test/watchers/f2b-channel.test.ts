@@ -121,7 +121,7 @@ describe('the channel', () => {
     const pipeline = redis.client.pipeline();
     for (let n = 0; n < 60_000; n++) pipeline.publish('F2B_CHANNEL', SASL);
     await pipeline.exec();
-    await eventually(() => expect(channel.read()).toBe(60_000), { timeoutMs: 20_000 });
+    await eventually(() => expect(channel.read()).toBe(60_000), { timeoutMs: 60_000 });
     await eventually(() => {
       const lost = channel.logger.records.reduce((sum, { fields }) => sum + Number(fields.lost ?? 0), 0);
       expect(channel.said().length + lost).toBe(60_000);

@@ -14,7 +14,7 @@ import { watcherTools } from '../support/watcher-tools.ts';
 let engine: DockerEngine;
 beforeAll(async () => {
   engine = await startEngine();
-}, 60_000);
+}, 180_000);
 afterAll(() => engine.close());
 
 let fail2ban: Fail2banContainer;
@@ -68,7 +68,7 @@ function record(clock: Clock) {
           harness.tick();
           expect(harness.told()).toEqual(expected);
         },
-        { timeoutMs: 25_000, everyMs: 50 },
+        { timeoutMs: 60_000, everyMs: 50 },
       );
     },
     async stop() {
@@ -79,7 +79,7 @@ function record(clock: Clock) {
 }
 
 describe('a real fail2ban, through docker exec', () => {
-  it('tells its jails, its bans, and when they end by the clock of the host', { timeout: 60_000 }, async () => {
+  it('tells its jails, its bans, and when they end by the clock of the host', { timeout: 180_000 }, async () => {
     expect(await fail2ban.client('set', 'sshd', 'banip', '203.0.113.7', '203.0.113.128/25')).toBe('2');
     expect(await fail2ban.client('set', 'recidive', 'banip', '2001:db8::1', "it's not an ip")).toBe('2');
     const startedAt = Date.now();
@@ -103,7 +103,7 @@ describe('a real fail2ban, through docker exec', () => {
   });
 
   it('tells of bans from start to end: lifted, with their jail, and through a restart', {
-    timeout: 120_000,
+    timeout: 180_000,
   }, async () => {
     await fail2ban.client('set', 'recidive', 'banip', '203.0.113.1');
     const { untilTold, failures, bans, events, stop } = record(hastyClock());
@@ -137,7 +137,7 @@ describe('a real fail2ban, through docker exec', () => {
     await stop();
   });
 
-  it('says what is wrong where it cannot be asked', { timeout: 60_000 }, async () => {
+  it('says what is wrong where it cannot be asked', { timeout: 180_000 }, async () => {
     const signal = new AbortController().signal;
     const ask = (options: object) =>
       fail2banClientWatcher.probe?.(fail2banClientWatcher.options.parse(options), tools(systemClock), signal);

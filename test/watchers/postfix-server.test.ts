@@ -124,7 +124,7 @@ function byAddress(statements: (Statement | Observation)[]): Record<string, obje
   return groups;
 }
 
-test('a real postscreen and smtpd are understood, whatever their clients try', { timeout: 60_000 }, async () => {
+test('a real postscreen and smtpd are understood, whatever their clients try', { timeout: 180_000 }, async () => {
   const folder = tempDir();
   chmodSync(folder, 0o755);
   const authSocket = join(folder, 'auth');

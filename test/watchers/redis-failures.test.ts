@@ -40,7 +40,7 @@ async function failureOf(watching: Watching): Promise<Error & { retryAfterMs?: n
       await clock.advance(1_000);
       if (error === undefined) throw new Error('it has not failed');
     },
-    { timeoutMs: 15_000 },
+    { timeoutMs: 60_000 },
   );
   await failed;
   expect(error).toBeInstanceOf(TransientError);

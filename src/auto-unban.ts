@@ -4,10 +4,10 @@ import type { HttpClient } from './core/http.ts';
 import type { Logger } from './core/logger.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Recorder } from './pipeline/recorder.ts';
-import { abuseipdbSource } from './reputation/abuseipdb.ts';
-import { type AskedSource, Asker } from './reputation/ask.ts';
+import { Asker } from './reputation/ask.ts';
 import { AutoUnban } from './reputation/auto-unban.ts';
 import { createJudge, type Judge } from './reputation/judge.ts';
+import { buildSources } from './reputation-sources.ts';
 import type { Unbanners } from './unbanners.ts';
 
 export interface AutoUnbanTools {
@@ -33,7 +33,7 @@ export function buildAutoUnban(
     mode,
     delayMs: delay_seconds * 1000,
     tellsAll: tell === 'all',
-    judge: buildJudge(config, { ledger, clock, logger, http }),
+    judge: buildJudge(config, { ledger, clock, http }),
     unbannerOf: (jail) => unbanners.of(jail),
     describe: (banId) => recorder.describe(banId),
     announce: (event, alsoWrite) => recorder.announce(event, alsoWrite),
@@ -42,7 +42,7 @@ export function buildAutoUnban(
 }
 
 /** What the settings of the configuration make of a ban. */
-export function buildJudge(config: Config, tools: Pick<AutoUnbanTools, 'ledger' | 'clock' | 'logger' | 'http'>): Judge {
+export function buildJudge(config: Config, tools: Pick<AutoUnbanTools, 'ledger' | 'clock' | 'http'>): Judge {
   const { ledger, clock } = tools;
   const asker = buildAsker(config, tools);
   return createJudge({
@@ -54,18 +54,11 @@ export function buildJudge(config: Config, tools: Pick<AutoUnbanTools, 'ledger' 
   });
 }
 
-const HOUR_MS = 3_600_000;
-
 /** Asks those that the configuration names; nobody, where it names none. */
 export function buildAsker(
-  { reputation: { abuseipdb } }: Pick<Config, 'reputation'>,
-  { ledger, clock, logger, http }: Pick<AutoUnbanTools, 'ledger' | 'clock' | 'logger' | 'http'>,
+  config: Pick<Config, 'reputation'>,
+  { ledger, clock, http }: Pick<AutoUnbanTools, 'ledger' | 'clock' | 'http'>,
 ): Asker {
-  const sources: AskedSource[] = [];
-  if (abuseipdb !== undefined) {
-    const { type } = abuseipdbSource;
-    const source = abuseipdbSource.create(type, abuseipdb, { http, clock, logger, budget: ledger.budgets.of(type) });
-    sources.push({ source, cacheMs: abuseipdb.cache_hours * HOUR_MS });
-  }
+  const sources = buildSources(config, { http, clock, budgets: ledger.budgets });
   return new Asker({ sources, opinions: ledger.opinions, clock });
 }

@@ -45,7 +45,7 @@ async function explain(text: string, { config: file }: Options, context: CliCont
   try {
     const bans = ledger.bans.allStanding().filter((ban) => ban.network === network && ban.state === 'open');
     if (bans.length === 0) throw new CommandFailure(`cowbell knows of no ban of ${network} that stands`);
-    const judge = buildJudge(config, { ledger, clock: systemClock, logger: SILENT, http: tools.http });
+    const judge = buildJudge(config, { ledger, clock: systemClock, http: tools.http });
     const unbanners = createUnbanners(config, await chooseWatchers(config, containers, SILENT), tools);
     for (const ban of bans) {
       const standing = await unbanners.of(ban.jail)?.look(ban.jail, network, context.signal);

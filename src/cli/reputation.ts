@@ -1,7 +1,7 @@
 import { systemClock, toRfc3339 } from '../core/clock.ts';
 import { hostOf, parseNetwork } from '../core/network.ts';
 import { type AddCommand, CONFIG_OPTION, CommandFailure, formatTable } from './command.ts';
-import { createTools, SILENT } from './tools.ts';
+import { createTools } from './tools.ts';
 
 interface Options {
   config?: string;
@@ -23,13 +23,13 @@ export const addReputation: AddCommand = (program, context) => {
       const { openLedger } = await import('../ledger/ledger.ts');
       const { buildAsker } = await import('../auto-unban.ts');
       const config = loadConfig({ file, env: context.env });
-      if (config.reputation.abuseipdb === undefined)
+      if (Object.keys(config.reputation).length === 0)
         throw new CommandFailure('nobody is configured to be asked: name `reputation` in the configuration');
       // What was said before is not asked again, and what is asked now counts.
       const ledger = openLedger(config.state, Date.now);
       const { tools, close } = await createTools(config);
       try {
-        const asker = buildAsker(config, { ledger, clock: systemClock, logger: SILENT, http: tools.http });
+        const asker = buildAsker(config, { ledger, clock: systemClock, http: tools.http });
         const { opinions, problems } = await asker.ask(hostOf(network) ?? network, context.signal);
         const shown = opinions.map(({ checkedAt, ...rest }) => ({ ...rest, checked_at: toRfc3339(checkedAt) }));
         if (json) context.stdout.write(`${JSON.stringify({ subject: text, opinions: shown, problems })}\n`);

@@ -2,9 +2,11 @@ import { statSync } from 'node:fs';
 import type { z } from 'zod';
 import { ConfigError, type ConfigIssue, messageOf } from '../core/errors.ts';
 import type { BanEventType } from '../core/event.ts';
+import type { ReputationDefinition } from '../core/reputation.ts';
 import { safeText } from '../core/text.ts';
 import { bodyMistake } from '../notifiers/body-template.ts';
 import { templateMistakes } from '../notifiers/message-templates.ts';
+import { reputationDefinitions } from '../reputation/registry.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
 import { completeFromEnvironment, expandVariables, type Origins, readSecretFiles } from './expand.ts';
 import { explainIssues, type Finding, placeOf } from './issues.ts';
@@ -20,6 +22,9 @@ const PLACES = ['cowbell.yaml', '/etc/cowbell/cowbell.yaml'];
 
 /** The lane of the auto-unban policy. */
 const RESERVED = 'auto-unban';
+
+/** The registry holds kinds with options of their own; here they are only names. */
+const REPUTATION = reputationDefinitions as unknown as readonly ReputationDefinition[];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -114,7 +119,10 @@ function checkConfig(
   findUnreadable(filled, findings);
   findContainerless(filled, findings);
   findTemplateMistakes(filled, findings);
-  if (parsed.success) findUnknowable(parsed.data, findings);
+  if (parsed.success) {
+    findReputationMistakes(parsed.data, findings);
+    findUnknowable(parsed.data, findings);
+  }
   if (findings.length > 0 || !parsed.success) {
     throw new ConfigError(findings.map((each) => toIssue(each, file, { locate, origins })).sort(byPlace));
   }
@@ -221,10 +229,20 @@ function findTemplateMistakes(input: unknown, findings: Finding[]): void {
   }
 }
 
+/** Files that a source of reputation is to read, and that hold what it cannot. */
+function findReputationMistakes({ reputation }: z.output<typeof ConfigSchema>, findings: Finding[]): void {
+  for (const { type, mistakes } of REPUTATION) {
+    const options = reputation[type];
+    for (const { option, message } of (options && mistakes?.(options)) ?? []) {
+      findings.push({ path: ['reputation', type, option], message });
+    }
+  }
+}
+
 /** A policy that could lift nothing, or all: what it is to go by is not there. */
 function findUnknowable({ auto_unban, reputation }: z.output<typeof ConfigSchema>, findings: Finding[]): void {
   const { mode, require, min_known_logins } = auto_unban;
-  if (mode === 'off' || reputation.abuseipdb !== undefined) return;
+  if (mode === 'off' || Object.keys(reputation).length > 0) return;
   const place = (key: string, message: string) => findings.push({ path: ['auto_unban', key], message });
   if (min_known_logins === 0) place('min_known_logins', 'expected 1 or more, as nobody is asked for a score');
   else if (require === 'all')

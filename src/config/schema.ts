@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { secretText, secretUrl } from '../core/options.ts';
 import { Secret } from '../core/secret.ts';
 import { notifierDefinitions } from '../notifiers/registry.ts';
-import { AbuseipdbOptions } from '../reputation/abuseipdb.ts';
+import { reputationDefinitions } from '../reputation/registry.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
 import { AutoUnbanOptions } from './auto-unban.ts';
 import { commonNotifierOptions, Locale, type NotifierConfig, TimeZone } from './notifier-options.ts';
@@ -133,9 +133,11 @@ export const ConfigSchema = z.strictObject({
     .prefault({})
     .describe('What is told of a ban'),
   reputation: z
-    .strictObject({
-      abuseipdb: AbuseipdbOptions.optional().describe('AbuseIPDB. Addresses of bans that may be lifted are sent to it'),
-    })
+    .strictObject(
+      Object.fromEntries(
+        reputationDefinitions.map(({ type, options, summary }) => [type, options.optional().describe(summary)]),
+      ),
+    )
     .prefault({})
     .describe('Who is asked about addresses, where the policy has use for it'),
   auto_unban: AutoUnbanOptions,
@@ -211,7 +213,9 @@ export interface WatcherConfig extends Record<string, unknown> {
 }
 
 /** A configuration that has been checked and completed. */
-export interface Config extends Omit<z.output<typeof ConfigSchema>, 'watchers' | 'notifiers'> {
+export interface Config extends Omit<z.output<typeof ConfigSchema>, 'watchers' | 'notifiers' | 'reputation'> {
+  /** The options of each source that is named, by its type. */
+  reputation: Readonly<Record<string, Record<string, unknown> | undefined>>;
   watchers: WatcherConfig[] | undefined;
   notifiers: NotifierConfig[];
 }

@@ -1,10 +1,9 @@
 import type { z } from 'zod';
 import type { Clock } from './clock.ts';
 import type { HttpClient } from './http.ts';
-import type { Logger } from './logger.ts';
 import type { Ip, Network } from './network.ts';
 
-/** What a third party thinks of an address, or of the worst one in a network. */
+/** What somebody thinks of an address, or of the worst one in a network. */
 export interface Opinion {
   /** Who says so: `abuseipdb`. */
   source: string;
@@ -21,13 +20,18 @@ export interface Opinion {
 /** Somebody who can be asked about addresses. */
 export interface ReputationSource {
   readonly name: string;
+  /** How long what it says is good for, in ms; 0 where it is asked anew each time. */
+  readonly cacheMs: number;
   /**
    * What is known of the address; undefined when this source has no opinion of it. Throws `TransientError` when there is
-   * no answer now, the daily budget being spent included, and `PermanentError` when there never will be: a wrong key.
+   * no answer now, the daily budget being spent included, and `PermanentError` when there never will be: a wrong key, or,
+   * with `isPayload`, an address that it can say nothing of.
    */
   lookUp(ip: Ip, signal: AbortSignal): Promise<Opinion | undefined>;
   /** The same of the worst address in a network; left out by sources that cannot say. Undefined also where it is too wide. */
   lookUpNetwork?(network: Network, signal: AbortSignal): Promise<Opinion | undefined>;
+  /** Tries it, at the cost of one call at most, and says what was found; throws as `lookUp` does. */
+  probe(signal: AbortSignal): Promise<string>;
 }
 
 /** Calls that a far side takes in a day, counted across restarts. */
@@ -44,18 +48,19 @@ export interface Budget {
 export interface ReputationTools {
   http: HttpClient;
   clock: Clock;
-  logger: Logger;
   /** The budget of this source alone. */
   budget: Budget;
 }
 
 /** One kind of source as the registry knows it. */
 export interface ReputationDefinition<Options extends z.ZodObject = z.ZodObject> {
+  /** Its key below `reputation`, and its name. */
   type: string;
-  /** One line for the generated documentation. */
+  /** One line for the generated documentation; says what is sent to whom. */
   summary: string;
-  /** Options of this kind alone; `type` and `name` are common to all. */
   options: Options;
+  /** What is wrong with what an option names, for a person: looked at when the configuration is read. */
+  mistakes?(options: z.output<Options>): { option: string; message: string }[];
   /** Opens nothing: no socket, timer or file. */
-  create(name: string, options: z.output<Options>, tools: ReputationTools): ReputationSource;
+  create(options: z.output<Options>, tools: ReputationTools): ReputationSource;
 }

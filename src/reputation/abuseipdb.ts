@@ -1,37 +1,39 @@
 import { z } from 'zod';
-import { PermanentError, TransientError } from '../core/errors.ts';
-import type { HttpResponse } from '../core/http.ts';
-import { parseRetryAfter } from '../core/http-outcome.ts';
-import { type Ip, isPublic, type Network, prefixOf } from '../core/network.ts';
+import { TransientError } from '../core/errors.ts';
+import { type Ip, isPublic, type Network, parseIp, prefixOf } from '../core/network.ts';
 import { secretText } from '../core/options.ts';
 import type { Opinion, ReputationDefinition, ReputationSource, ReputationTools } from '../core/reputation.ts';
-import { Secret } from '../core/secret.ts';
-import { safeText } from '../core/text.ts';
+import { formatCount } from '../core/text.ts';
+import { createAbuseipdbCall } from './abuseipdb-call.ts';
 
-const TIMEOUT_MS = 5_000;
-/** A /24 with a report of each address has about 40 KB. */
-const LARGEST_ANSWER_BYTES = 1_048_576;
-/** What a key without a plan is not told wider. https://docs.abuseipdb.com/#check-block-endpoint */
-const WIDEST_BLOCK = 24;
-const LONGEST_PAUSE_MS = 86_400_000;
-const PAUSE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+/** It answers about this one, and nobody is harmed. https://docs.abuseipdb.com/#check-endpoint */
+const HARMLESS = '127.0.0.1' as Ip;
 
-/** What it is told of itself. */
+/** What it is told of itself. The daily limits of each plan: https://www.abuseipdb.com/pricing */
 export const AbuseipdbOptions = z.strictObject({
   key: secretText().describe('A key of AbuseIPDB’s API, version 2'),
   url: z
     .url({ protocol: /^https?$/ })
     .default('https://api.abuseipdb.com/api/v2')
     .describe('Where its API is'),
+  timeout_seconds: z.number().min(0.1).max(20).default(5).describe('How long an answer is waited for'),
   max_age_days: z.int().min(1).max(365).default(30).describe('Reports before that do not count'),
-  daily_checks: z.int().min(1).max(1_000_000).default(1_000).describe('Addresses that are asked about in a day'),
   cache_hours: z.int().min(1).max(720).default(6).describe('What it said of an address is good for so long'),
+  daily_checks: z.int().min(1).max(1_000_000).default(1_000).describe('Addresses that are asked about in a day'),
   daily_blocks: z.int().min(0).max(1_000_000).default(100).describe('Networks that are asked about in a day'),
+  widest_block: z
+    .int()
+    .min(16)
+    .max(32)
+    .default(24)
+    .describe('Prefix length of the widest network that your plan may ask about: 24 without one, 16 with the largest'),
 });
 
 /** https://docs.abuseipdb.com/#check-endpoint; `isWhitelisted` is said there to be no basis for anything. */
 const Checked = z.object({
   data: z.object({
+    ipAddress: z.string(),
     abuseConfidenceScore: z.number().min(0).max(100),
     totalReports: z.int().nonnegative().optional(),
     countryCode: z
@@ -40,55 +42,42 @@ const Checked = z.object({
       .nullish(),
   }),
 });
+/** https://docs.abuseipdb.com/#check-block-endpoint */
 const CheckedBlock = z.object({
-  data: z.object({ reportedAddress: z.array(z.object({ abuseConfidenceScore: z.number().min(0).max(100) })) }),
+  data: z.object({
+    networkAddress: z.string(),
+    reportedAddress: z.array(z.object({ abuseConfidenceScore: z.number().min(0).max(100) })),
+  }),
 });
 
 /** AbuseIPDB: what others report of an address. https://docs.abuseipdb.com */
 export const abuseipdbSource: ReputationDefinition<typeof AbuseipdbOptions> = {
   type: 'abuseipdb',
-  summary: 'AbuseIPDB: what others report of an address',
+  summary: 'AbuseIPDB: what others report of an address. Addresses of bans that may be lifted are sent to it',
   options: AbuseipdbOptions,
-  create: (name, options, tools) => createAbuseipdb(name, options, tools),
+  create: createAbuseipdb,
 };
 
 function createAbuseipdb(
-  name: string,
-  options: z.output<typeof AbuseipdbOptions>,
+  { key, url, ...options }: z.output<typeof AbuseipdbOptions>,
   tools: ReputationTools,
 ): ReputationSource {
-  const { key, url, max_age_days: maxAge, daily_checks: dailyChecks, daily_blocks: dailyBlocks } = options;
-  const { http, clock, budget } = tools;
-
-  const ask = async <T>(
-    call: string,
-    daily: number,
-    query: Record<string, string>,
-    schema: z.ZodType<T>,
-    signal: AbortSignal,
-  ) => {
-    if (!budget.take(call, daily))
-      throw new TransientError(`the daily budget of ${call} is spent`, { retryAfterMs: PAUSE_MS });
-    const target = new Secret(
-      `${url.replace(/\/+$/, '')}/${call}?${new URLSearchParams({ ...query, maxAgeInDays: String(maxAge) })}`,
+  const { type: name } = abuseipdbSource;
+  const { clock, budget } = tools;
+  const call = createAbuseipdbCall({ key, url, timeoutMs: options.timeout_seconds * 1000 }, tools);
+  const maxAgeInDays = String(options.max_age_days);
+  const check = async (ip: Ip, signal: AbortSignal) => {
+    const { data } = await call(
+      {
+        call: 'check',
+        daily: options.daily_checks,
+        fields: { ipAddress: ip, maxAgeInDays },
+        answer: Checked,
+      },
+      signal,
     );
-    const headers = { key: key.reveal(), accept: 'application/json' };
-    const request = {
-      method: 'GET' as const,
-      url: target,
-      headers,
-      timeoutMs: TIMEOUT_MS,
-      maxBodyBytes: LARGEST_ANSWER_BYTES,
-    };
-    const response = await http.send(request, signal);
-    const now = clock.now();
-    const noneUntil = exhaustedUntil(response, now);
-    if (noneUntil !== undefined) budget.spend(call, noneUntil);
-    refuse(response, call, now);
-    const answer = schema.safeParse(parseJson(response.body));
-    if (!answer.success || response.isCut === true)
-      throw new TransientError(`the answer to ${call} is not AbuseIPDB's`);
-    return answer.data;
+    requireAbout(ip, data.ipAddress);
+    return data;
   };
   const opinion = (score: number, more: Partial<Opinion>): Opinion => ({
     source: name,
@@ -99,51 +88,45 @@ function createAbuseipdb(
 
   return {
     name,
-    async lookUp(ip: Ip, signal) {
+    cacheMs: options.cache_hours * HOUR_MS,
+    async lookUp(ip, signal) {
       if (!isPublic(ip)) return undefined;
-      const { data } = await ask('check', dailyChecks, { ipAddress: ip }, Checked, signal);
-      return opinion(data.abuseConfidenceScore, {
-        ...(data.totalReports !== undefined && { reports: data.totalReports }),
-        ...(data.countryCode && { country: data.countryCode }),
-      });
+      const { abuseConfidenceScore: score, totalReports: reports, countryCode: country } = await check(ip, signal);
+      return opinion(score, { ...(reports !== undefined && { reports }), ...(country && { country }) });
     },
-    async lookUpNetwork(network: Network, signal) {
-      if (network.includes(':') || prefixOf(network) < WIDEST_BLOCK || dailyBlocks === 0) return undefined;
-      if (!isPublic(network.slice(0, network.indexOf('/')) as Ip)) return undefined;
-      const { data } = await ask('check-block', dailyBlocks, { network }, CheckedBlock, signal);
-      return opinion(Math.max(0, ...data.reportedAddress.map((each) => each.abuseConfidenceScore)), {
-        reports: data.reportedAddress.length,
-      });
+    async lookUpNetwork(network, signal) {
+      const ip = network.slice(0, network.indexOf('/')) as Ip;
+      if (!mayBeAsked(network, options) || !isPublic(ip)) return undefined;
+      const { data } = await call(
+        {
+          call: 'check-block',
+          daily: options.daily_blocks,
+          fields: { network, maxAgeInDays },
+          answer: CheckedBlock,
+        },
+        signal,
+      );
+      requireAbout(ip, data.networkAddress);
+      const scores = data.reportedAddress.map((each) => each.abuseConfidenceScore);
+      return opinion(Math.max(0, ...scores), { reports: scores.length });
+    },
+    async probe(signal) {
+      await check(HARMLESS, signal);
+      const [used, daily] = [budget.used('check'), options.daily_checks].map(formatCount);
+      return `answers, and takes the key; this was one of today's checks, ${used} of ${daily} are used`;
     },
   };
 }
 
-/** Until when no more calls are taken; undefined where there are some left. https://docs.abuseipdb.com/#api-daily-rate-limits */
-function exhaustedUntil({ status, headers }: HttpResponse, now: number): number | undefined {
-  const remaining = headers['x-ratelimit-remaining'];
-  if (status !== 429 && (remaining === undefined || Number(remaining) > 0)) return undefined;
-  const reset = Number(headers['x-ratelimit-reset']) * 1000;
-  const waitMs = parseRetryAfter(headers['retry-after'], now) ?? (reset > now ? reset - now : PAUSE_MS);
-  return now + Math.min(waitMs, LONGEST_PAUSE_MS);
+/** Of IPv6 nothing is documented. */
+function mayBeAsked(
+  network: Network,
+  { daily_blocks, widest_block }: Pick<z.output<typeof AbuseipdbOptions>, 'daily_blocks' | 'widest_block'>,
+): boolean {
+  return !network.includes(':') && prefixOf(network) >= widest_block && daily_blocks > 0;
 }
 
-/** https://docs.abuseipdb.com/#errors */
-function refuse({ status, body, headers }: HttpResponse, call: string, now: number): void {
-  if (status === 200) return;
-  const detail = z.object({ errors: z.array(z.object({ detail: z.string() })).min(1) }).safeParse(parseJson(body));
-  const said = detail.success ? safeText(detail.data.errors[0]?.detail ?? '', 160) : '';
-  const message = `HTTP ${status}${said === '' ? '' : `: ${said}`}`;
-  if (status === 401 || status === 403) throw new PermanentError(`AbuseIPDB refuses the key: ${message}`);
-  if (status === 402)
-    throw new PermanentError(`AbuseIPDB wants another plan for ${call}: ${message}`, { payload: true });
-  if (status === 422) throw new PermanentError(`AbuseIPDB does not take what was asked: ${message}`, { payload: true });
-  throw new TransientError(message, { retryAfterMs: parseRetryAfter(headers['retry-after'], now) });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** What is said of another address is no answer. */
+function requireAbout(ip: Ip, told: string): void {
+  if (parseIp(told) !== ip) throw new TransientError('the answer is about another address');
 }

@@ -9,14 +9,8 @@ import type { Answer } from './judge.ts';
 const PAUSE_MS = 30_000;
 const FOR_GOOD = Number.POSITIVE_INFINITY;
 
-export interface AskedSource {
-  source: ReputationSource;
-  /** How long what it said is good for, in ms. */
-  cacheMs: number;
-}
-
 export interface AskerOptions {
-  sources: readonly AskedSource[];
+  sources: readonly ReputationSource[];
   /** What they said, across restarts. */
   opinions: Opinions;
   clock: Clock;
@@ -26,7 +20,7 @@ export interface AskerOptions {
 export class Asker {
   readonly #options: AskerOptions;
   readonly #underWay = new Map<string, Promise<Opinion | undefined>>();
-  /** Sources that are left alone, until when, and why. */
+  /** Sources that are left alone, by what they are asked about, until when, and why. */
   readonly #paused = new Map<string, { until: number; reason: string }>();
 
   constructor(options: AskerOptions) {
@@ -37,31 +31,28 @@ export class Asker {
   async ask(subject: Ip | Network, signal: AbortSignal): Promise<Answer> {
     const opinions: Opinion[] = [];
     const problems: { source: string; reason: string }[] = [];
-    const work = this.#options.sources.map(async (asked) => {
+    const work = this.#options.sources.map(async (source) => {
       try {
-        const opinion = await this.#one(asked, subject, signal);
+        const opinion = await this.#one(source, subject, signal);
         if (opinion !== undefined) opinions.push(opinion);
       } catch (error) {
-        problems.push({ source: asked.source.name, reason: messageOf(error) });
+        problems.push({ source: source.name, reason: messageOf(error) });
       }
     });
     await Promise.all(work);
     return { opinions, problems };
   }
 
-  async #one(
-    { source, cacheMs }: AskedSource,
-    subject: Ip | Network,
-    signal: AbortSignal,
-  ): Promise<Opinion | undefined> {
+  async #one(source: ReputationSource, subject: Ip | Network, signal: AbortSignal): Promise<Opinion | undefined> {
     const { opinions, clock } = this.#options;
-    const kept = opinions.get(source.name, subject);
+    const { name, cacheMs } = source;
+    const kept = cacheMs > 0 ? opinions.get(name, subject) : undefined;
     const now = clock.now();
     if (kept !== undefined && kept.checkedAt <= now && now - kept.checkedAt < cacheMs) return kept.opinion;
-    const key = `${source.name} ${subject}`;
+    const key = `${name} ${subject}`;
     const already = this.#underWay.get(key);
     if (already !== undefined) return await already;
-    const paused = this.#paused.get(source.name);
+    const paused = this.#paused.get(callOf(name, subject));
     if (paused !== undefined && paused.until > now) throw new TransientError(paused.reason);
     const call = this.#call(source, subject, signal).finally(() => this.#underWay.delete(key));
     this.#underWay.set(key, call);
@@ -70,25 +61,34 @@ export class Asker {
 
   async #call(source: ReputationSource, subject: Ip | Network, signal: AbortSignal): Promise<Opinion | undefined> {
     const { opinions, clock } = this.#options;
+    const call = callOf(source.name, subject);
     try {
-      const isNetwork = subject.includes('/');
-      const opinion = isNetwork
-        ? await source.lookUpNetwork?.(subject as Network, signal)
-        : await source.lookUp(subject as Ip, signal);
-      this.#paused.delete(source.name);
-      opinions.put(source.name, subject, { opinion, checkedAt: clock.now() });
+      const opinion = isNetwork(subject)
+        ? await source.lookUpNetwork?.(subject, signal)
+        : await source.lookUp(subject, signal);
+      this.#paused.delete(call);
+      if (source.cacheMs > 0) opinions.put(source.name, subject, { opinion, checkedAt: clock.now() });
       return opinion;
     } catch (error) {
       const isOfThis = error instanceof PermanentError && error.isPayload;
-      if (!signal.aborted && !isOfThis) this.#pause(source.name, error);
+      if (!signal.aborted && !isOfThis) this.#pause(call, error);
       throw error;
     }
   }
 
-  #pause(name: string, error: unknown): void {
+  #pause(call: string, error: unknown): void {
     const now = this.#options.clock.now();
     const asked = error instanceof TransientError ? (error.retryAfterMs ?? 0) : 0;
     const until = error instanceof PermanentError ? FOR_GOOD : now + Math.max(PAUSE_MS, asked);
-    this.#paused.set(name, { until, reason: messageOf(error) });
+    this.#paused.set(call, { until, reason: messageOf(error) });
   }
+}
+
+function isNetwork(subject: Ip | Network): subject is Network {
+  return subject.includes('/');
+}
+
+/** Addresses and networks are asked about in ways of their own: one of them may fail alone. */
+function callOf(name: string, subject: Ip | Network): string {
+  return `${name} ${isNetwork(subject) ? 'network' : 'address'}`;
 }

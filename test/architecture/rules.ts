@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'notifiers/registry.ts',
     'notifiers/message-templates.ts',
     'notifiers/body-template.ts',
-    'reputation/abuseipdb.ts',
+    'reputation/registry.ts',
   ],
 };
 

@@ -1,0 +1,18 @@
+import type { Config } from './config/schema.ts';
+import type { ReputationDefinition, ReputationSource, ReputationTools } from './core/reputation.ts';
+import type { Budgets } from './ledger/budgets.ts';
+import { reputationDefinitions } from './reputation/registry.ts';
+
+/** The registry holds kinds with options of their own; here they are only names and builders. */
+const DEFINITIONS = reputationDefinitions as unknown as readonly ReputationDefinition[];
+
+/** Everybody whom the configuration names; nobody, where it names none. */
+export function buildSources(
+  { reputation }: Pick<Config, 'reputation'>,
+  { budgets, ...tools }: Omit<ReputationTools, 'budget'> & { budgets: Budgets },
+): ReputationSource[] {
+  return DEFINITIONS.flatMap(({ type, create }) => {
+    const options = reputation[type];
+    return options === undefined ? [] : [create(options, { ...tools, budget: budgets.of(type) })];
+  });
+}

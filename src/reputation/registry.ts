@@ -1,0 +1,8 @@
+import type { ReputationDefinition } from '../core/reputation.ts';
+import { abuseipdbSource } from './abuseipdb.ts';
+
+/** Everybody who can be asked about addresses: the `reputation` of the configuration follows from this list. */
+export const reputationDefinitions = [abuseipdbSource] as const satisfies readonly Pick<
+  ReputationDefinition,
+  'type' | 'summary' | 'options'
+>[];

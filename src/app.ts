@@ -9,6 +9,7 @@ import type { BanEvent } from './core/event.ts';
 import type { Logger } from './core/logger.ts';
 import { Teardown } from './core/teardown.ts';
 import type { Watcher, WatcherTools } from './core/watcher.ts';
+import { createEventLog } from './event-log.ts';
 import { createHttpClient } from './http/client.ts';
 import { lockLedger } from './ledger/database.ts';
 import { type DownSource, type Ledger, openLedger, type RetentionLimits } from './ledger/ledger.ts';
@@ -36,6 +37,8 @@ export interface AppTools {
   clock: Clock;
   logger: Logger;
   stdout: NodeJS.WritableStream;
+  /** The log is for a person, not for programs. */
+  isLogForPerson?: boolean;
   /** Configurations that take the place of the one before, as they come. */
   changes?: (signal: AbortSignal) => AsyncIterable<Config>;
 }
@@ -76,6 +79,7 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       watchers,
       isReady: (name) => health.isReady(name),
       onOwed: (consumers) => alerts.wake(consumers),
+      onRecorded: createEventLog(config, logger, tools.isLogForPerson === true),
     });
     const notifier = { http, mailer: createSmtpMailer(), clock, stdout: tools.stdout };
     const unbanners = createUnbanners(config, chosen, watcherTools);

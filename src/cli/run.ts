@@ -11,15 +11,17 @@ export const addRun: AddCommand = (program, context) => {
       const { configChanges } = await import('../config/changes.ts');
       const load = () => loadConfig({ file, env: context.env });
       const config = load();
-      const { createLogger } = await import('../ops/logger.ts');
+      const { createLogger, isForPerson } = await import('../ops/logger.ts');
       const { runApp } = await import('../app.ts');
-      const logger = await createLogger({ ...config.log, stream: context.stderr });
+      const log = { ...config.log, stream: context.stderr };
+      const logger = await createLogger(log);
+      const tools = { clock: systemClock, logger, stdout: context.stdout, isLogForPerson: isForPerson(log) };
       const changes = (signal: AbortSignal) =>
         configChanges(
           { file: findConfig({ file, env: context.env }), load, asked: context.reload, clock: systemClock, logger },
           signal,
         );
-      await runApp(config, { clock: systemClock, logger, stdout: context.stdout, changes }, context.signal);
+      await runApp(config, { ...tools, changes }, context.signal);
       logger.info({}, 'cowbell has stopped');
     });
 };

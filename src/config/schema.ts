@@ -200,6 +200,7 @@ export const ConfigSchema = z.strictObject({
         .enum(['auto', 'json', 'pretty'])
         .default('auto')
         .describe('`auto`: pretty on a terminal, JSON elsewhere'),
+      events: z.boolean().default(true).describe('Each event as a line, with the names that the webhook has'),
     })
     .prefault({})
     .describe("cowbell's own log"),

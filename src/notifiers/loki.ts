@@ -1,18 +1,15 @@
 import { z } from 'zod';
 import type { BanEvent } from '../core/event.ts';
+import { loggedEvent } from '../core/event-line.ts';
 import { requireAccepted } from '../core/http-outcome.ts';
 import type { NotifierDefinition } from '../core/notifier.ts';
 import { secretUrl } from '../core/options.ts';
 import { Secret } from '../core/secret.ts';
-import { cutText, safeText } from '../core/text.ts';
+import { safeText } from '../core/text.ts';
 import { authHeaders, authOptions, checkAuth } from './http-auth.ts';
 
 /** https://grafana.com/docs/loki/latest/configure/#limits_config, max_label_value_length is 2048; ours is for an index. */
 const LABEL = 100;
-/** https://grafana.com/docs/loki/latest/configure/#limits_config, max_line_size is 256KB. */
-const LINE_BYTES = 262_144;
-/** Longest text in a line, in UTF-16 units. */
-const TEXT = 1_000;
 
 const Options = z
   .object({
@@ -85,16 +82,8 @@ function streamsOf(events: Iterable<BanEvent>, labels: Record<string, string>): 
       stream: { ...labels, job: 'cowbell', host: safeText(host, LABEL) || 'unknown', event: type },
       values: [],
     };
-    stream.values.push([`${Date.parse(at)}000000`, lineOf(event)]);
+    stream.values.push([`${Date.parse(at)}000000`, JSON.stringify(loggedEvent(event))]);
     streams.set(key, stream);
   }
   return [...streams.values()];
-}
-
-/** The event as JSON; texts of it are cut where it would be longer than Loki takes. */
-function lineOf(event: BanEvent): string {
-  const within = (limit: number) =>
-    JSON.stringify(event, (_key, value: unknown) => (typeof value === 'string' ? cutText(value, limit) : value));
-  const line = within(TEXT);
-  return Buffer.byteLength(line) <= LINE_BYTES ? line : within(TEXT / 10);
 }

@@ -9,9 +9,13 @@ export interface LoggerOptions {
   stream?: NodeJS.WritableStream & { isTTY?: boolean };
 }
 
+/** Whether a log is written for a person: where it is asked for, or goes to a terminal. */
+export function isForPerson({ format, stream }: Pick<Required<LoggerOptions>, 'format' | 'stream'>): boolean {
+  return format === 'pretty' || (format === 'auto' && stream.isTTY === true);
+}
+
 /** cowbell's own log: JSON lines, or for a person on a terminal. Written at once, so that nothing is lost at an exit. */
 export async function createLogger({ level, format, stream = process.stderr }: LoggerOptions): Promise<Logger> {
-  const isPretty = format === 'pretty' || (format === 'auto' && stream.isTTY === true);
   const options = {
     level,
     base: null,
@@ -20,7 +24,7 @@ export async function createLogger({ level, format, stream = process.stderr }: L
     // Errors are described already when they get here.
     serializers: { err: (text: unknown) => text },
   };
-  if (!isPretty) {
+  if (!isForPerson({ format, stream })) {
     const target = stream === process.stderr ? fileDestination({ fd: 2, sync: true }) : stream;
     return wrap(pino(options, target));
   }

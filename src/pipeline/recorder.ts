@@ -47,6 +47,8 @@ export interface RecorderOptions {
   isReady(watcher: string): boolean;
   /** Called after each commit with the consumers that are now owed something. */
   onOwed(consumers: ReadonlySet<string>): void;
+  /** Called after each commit with the events that it recorded, if there are any. */
+  onRecorded?: ((events: readonly BanEvent[]) => void) | undefined;
 }
 
 /**
@@ -63,6 +65,7 @@ export class Recorder {
   readonly #firstStartedAt: number;
   #consumers: readonly Consumer[];
   #owed = new Set<string>();
+  #recorded: BanEvent[] = [];
   #looks: Look[] = [];
 
   constructor(options: RecorderOptions) {
@@ -127,6 +130,7 @@ export class Recorder {
     this.#commit(() => {
       alsoWrite?.();
       this.#options.ledger.deliveries.publish(event, [{ name: consumer }]);
+      this.#recorded.push(event);
       this.#owed.add(consumer);
     });
   }
@@ -196,16 +200,20 @@ export class Recorder {
       event,
       wanting.map(({ name, isUrgent }) => ({ name, isUrgent: isUrgent?.(event) === true })),
     );
+    this.#recorded.push(event);
     for (const { name } of wanting) this.#owed.add(name);
   }
 
   #commit(work: () => void): void {
     this.#owed = new Set();
+    this.#recorded = [];
     this.#looks = [];
     this.#options.ledger.transaction(work);
     const owed = this.#owed;
+    const recorded = this.#recorded;
     for (const look of this.#looks) this.#witness(look.jail)?.witness.look(look.jail, look.network, look.expected);
     if (owed.size > 0) this.#options.onOwed(owed);
+    if (recorded.length > 0) this.#options.onRecorded?.(recorded);
   }
 
   #witness(jail: string): { name: string; witness: Witness } | undefined {

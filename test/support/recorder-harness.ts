@@ -51,6 +51,7 @@ export function createHarness({
     look: (_jail, network, expected) => looks.push(`${network} ${expected}`),
   });
   const events: BanEvent[] = [];
+  const recorded: BanEvent[] = [];
   const recorder = new Recorder({
     ledger,
     clock: { now: nowOf, sleep: async () => {} },
@@ -73,12 +74,14 @@ export function createHarness({
     ],
     isReady: () => isReady,
     onOwed() {},
+    onRecorded: (each) => recorded.push(...each),
   });
   const record = (from: Watcher, observations: Observation[]) => recorder.record(from, { observations });
   return {
     ledger,
     recorder,
     events,
+    recorded,
     looks,
     /** Events as short lines: `ban.started 1.2.3.4/32`, `ban.ended 1.2.3.4/32 lifted`, `bans.cleared 3`. */
     told: () => events.map(shortEvent),

@@ -1,0 +1,38 @@
+import type { BanEvent } from './event.ts';
+import { cutText, safeText } from './text.ts';
+
+/**
+ * Longest line of a log, in bytes. Docker cuts longer ones into pieces that are no JSON any more
+ * (https://github.com/moby/moby/blob/v28.0.0/daemon/logger/copier.go, defaultBufSize is 16 KiB); something is left for what
+ * a log adds to it. Loki takes 256 KiB (https://grafana.com/docs/loki/latest/configure/#limits_config, max_line_size).
+ */
+const LINE_BYTES = 16_000;
+/** Longest texts to try, in UTF-16 units: as they are as a rule, and then as short as the line needs them. */
+const TEXTS = [1_000, 200, 50];
+
+/**
+ * An event as logs have it, Loki's and cowbell's own: with the names that the webhook has, texts made visible, and cut
+ * where its line would be too long.
+ */
+export function loggedEvent(event: BanEvent): BanEvent {
+  let logged = event;
+  for (const limit of TEXTS) {
+    logged = withTexts(event, limit);
+    if (Buffer.byteLength(JSON.stringify(logged)) <= LINE_BYTES) break;
+  }
+  return logged;
+}
+
+function withTexts<T>(value: T, limit: number): T {
+  if (typeof value === 'string') return visible(value, limit) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((each) => withTexts(each, limit)) as T;
+  const copy: Record<string, unknown> = {};
+  for (const [key, each] of Object.entries(value)) copy[key] = withTexts(each, limit);
+  return copy as T;
+}
+
+/** Most texts are plain ASCII, where nothing is to be looked for. */
+function visible(text: string, limit: number): string {
+  return /^[\x20-\x7e]*$/.test(text) ? cutText(text, limit) : safeText(text, limit);
+}

@@ -84,7 +84,7 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
     const notifier = { http, mailer: createSmtpMailer(), clock, stdout: tools.stdout };
     const unbanners = createUnbanners(config, chosen, watcherTools);
     const allowances = new Allowances({ ledger, clock, logger, required: unbanners.required });
-    const policy = await loadPolicy(config, { ledger, clock, logger, http, recorder, unbanners });
+    const policy = await loadPolicy(config, { ledger, clock, logger, http, recorder, unbanners, allowances });
     const alerts: Alerts = new Alerts({ ledger, clock, logger, recorder, notifier, policy: policy?.consumer() });
     teardown.push('lanes', () => alerts.stop(DRAIN_MS), DRAIN_MS + 1_000);
     await alerts.configure(config);

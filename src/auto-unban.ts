@@ -4,6 +4,7 @@ import type { HttpClient } from './core/http.ts';
 import type { Logger } from './core/logger.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Recorder } from './pipeline/recorder.ts';
+import type { Allowances } from './reputation/allowances.ts';
 import { Asker } from './reputation/ask.ts';
 import { AutoUnban } from './reputation/auto-unban.ts';
 import { createJudge, type Judge } from './reputation/judge.ts';
@@ -16,13 +17,14 @@ export interface AutoUnbanTools {
   logger: Logger;
   http: HttpClient;
   unbanners: Unbanners;
+  allowances: Pick<Allowances, 'allow'>;
   recorder: Pick<Recorder, 'announce' | 'envelope' | 'describe'>;
 }
 
 /** The policy that the configuration asks for. */
 export function buildAutoUnban(
   config: Config,
-  { ledger, clock, logger, http, unbanners, recorder }: AutoUnbanTools,
+  { ledger, clock, logger, http, unbanners, allowances, recorder }: AutoUnbanTools,
 ): AutoUnban {
   const { mode, delay_seconds, tell } = config.auto_unban;
   if (mode === 'off') throw new Error('the policy is off');
@@ -35,6 +37,7 @@ export function buildAutoUnban(
     tellsAll: tell === 'all',
     judge: buildJudge(config, { ledger, clock, http }),
     unbannerOf: (jail) => unbanners.of(jail),
+    allowances,
     describe: (banId) => recorder.describe(banId),
     announce: (event, alsoWrite) => recorder.announce(event, alsoWrite),
     envelope: (at) => recorder.envelope(at),

@@ -36,7 +36,7 @@ async function explain(text: string, { config: file }: Options, context: CliCont
   const { openLedger } = await import('../ledger/ledger.ts');
   const { buildJudge } = await import('../auto-unban.ts');
   const { createUnbanners } = await import('../unbanners.ts');
-  const { isSameBan } = await import('../reputation/lift.ts');
+  const { isKnownBan } = await import('../reputation/lift.ts');
   const { chooseWatchers } = await import('../assemble.ts');
   const config = loadConfig({ file, env: context.env });
   // What is asked of AbuseIPDB counts, and is kept.
@@ -49,10 +49,12 @@ async function explain(text: string, { config: file }: Options, context: CliCont
     const unbanners = createUnbanners(config, await chooseWatchers(config, containers, SILENT), tools);
     for (const ban of bans) {
       const standing = await unbanners.of(ban.jail)?.look(ban.jail, network, context.signal);
-      const isStanding = standing !== undefined && isSameBan(standing, ban.until);
-      const verdict = (await judge.prepare(ban.id, isStanding, true, context.signal))?.decide();
-      if (verdict === undefined) continue;
+      const isStanding = standing !== undefined && isKnownBan(standing, ban);
       const { mode } = config.auto_unban;
+      // A policy that is off would suggest at first.
+      const withSuggested = mode !== 'enforce';
+      const verdict = (await judge.prepare(ban.id, isStanding, withSuggested, context.signal))?.decide();
+      if (verdict === undefined) continue;
       const what = verdict.action === 'lift' ? 'would be lifted' : 'stays';
       context.stdout.write(`${network} in ${ban.jail} ${what}; the mode is ${mode}\n`);
       for (const reason of verdict.reasons) context.stdout.write(`  ${reason}\n`);

@@ -61,6 +61,11 @@ export const AutoUnbanOptions = z
       .default(24)
       .describe('What fails again in this time after a lift stays banned'),
     max_lifts_per_hour: z.int().min(1).max(10_000).default(10).describe('Of all networks together'),
+    then: z
+      .enum(['nothing', 'allowlist'])
+      .default('nothing')
+      .describe('`allowlist`: what is lifted for its known users, or by `always`, is not banned again for a while'),
+    allowlist_hours: z.int().min(1).max(168).default(1).describe('With `then: allowlist`; cowbell takes it off again'),
     tell: z
       .enum(['lifts', 'all'])
       .default('lifts')
@@ -68,3 +73,15 @@ export const AutoUnbanOptions = z
   })
   .prefault({})
   .describe('Lifts bans that should not stand');
+
+/** What the caps and the history go by has to be remembered for as long as they reach back. */
+export function forgottenTooSoon(
+  { mode, lift_window_hours }: z.output<typeof AutoUnbanOptions>,
+  { historyDays, bansDays }: { historyDays: number; bansDays: number },
+): string[] {
+  if (mode === 'off') return [];
+  const longest = Math.max(historyDays, Math.ceil(lift_window_hours / 24));
+  return longest <= bansDays
+    ? []
+    : [`expected ${longest} or more: \`auto_unban\` goes by bans and lifts of so many days`];
+}

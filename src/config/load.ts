@@ -8,6 +8,7 @@ import { bodyMistake } from '../notifiers/body-template.ts';
 import { templateMistakes } from '../notifiers/message-templates.ts';
 import { reputationDefinitions } from '../reputation/registry.ts';
 import { watcherDefinitions } from '../watchers/registry.ts';
+import { forgottenTooSoon } from './auto-unban.ts';
 import { completeFromEnvironment, expandVariables, type Origins, readSecretFiles } from './expand.ts';
 import { explainIssues, type Finding, placeOf } from './issues.ts';
 import type { NotifierConfig } from './notifier-options.ts';
@@ -122,6 +123,7 @@ function checkConfig(
   if (parsed.success) {
     findReputationMistakes(parsed.data, findings);
     findUnknowable(parsed.data, findings);
+    findForgotten(parsed.data, findings);
   }
   if (findings.length > 0 || !parsed.success) {
     throw new ConfigError(findings.map((each) => toIssue(each, file, { locate, origins })).sort(byPlace));
@@ -247,6 +249,13 @@ function findUnknowable({ auto_unban, reputation }: z.output<typeof ConfigSchema
   if (min_known_logins === 0) place('min_known_logins', 'expected 1 or more, as nobody is asked for a score');
   else if (require === 'all')
     place('require', 'nobody is asked for a score: name `reputation`, or set `any`, and own users decide');
+}
+
+/** A policy whose memory is shorter than what it is to remember. */
+function findForgotten({ auto_unban, bans, retention }: z.output<typeof ConfigSchema>, findings: Finding[]): void {
+  const days = { historyDays: bans.history_days, bansDays: retention.bans_days };
+  for (const message of forgottenTooSoon(auto_unban, days))
+    findings.push({ path: ['retention', 'bans_days'], message });
 }
 
 /** What is read by each way, and where it is named. */

@@ -82,6 +82,7 @@ const UnbanDecided = z.object({
       .describe('lift: the server is asked to; would-lift: nothing is done, as `mode` says'),
     mode: z.enum(['suggest', 'dry_run', 'enforce']),
     reasons: z.array(z.string()).describe('For a person, the weightiest first'),
+    allowlist_hours: z.number().optional().describe('Its network is then on the allowlist for so long'),
   }),
 });
 const UnbanFailed = z.object({

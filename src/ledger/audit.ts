@@ -45,6 +45,23 @@ export class Audit {
     );
   }
 
+  /** How many bans the policy decided to lift since a time; with those that it would have lifted, if asked. */
+  liftsSince(since: number, withSuggested: boolean): number {
+    return (
+      this.#db.get<{ n: number }>(
+        `SELECT count(*) AS n FROM audit WHERE action IN ('lift', 'would-lift') AND at > ? AND by = 'policy'
+           AND (action = 'lift' OR ?)`,
+        Math.floor(since),
+        withSuggested ? 1 : 0,
+      )?.n ?? 0
+    );
+  }
+
+  /** What was decided and done about one ban, in its order. */
+  of(banId: string): AuditEntry[] {
+    return this.#db.all<Row>('SELECT * FROM audit WHERE ban_id = ? ORDER BY seq', banId).map(fromRow);
+  }
+
   /** The newest first. */
   list({ since = 0, network, limit }: { since?: number; network?: string | undefined; limit: number }): AuditEntry[] {
     return this.#db
@@ -54,14 +71,18 @@ export class Audit {
         network ?? null,
         limit,
       )
-      .map(({ at, by, action, network, jail, ban_id, json }) => ({
-        at,
-        by,
-        action,
-        network,
-        ...(jail !== null && { jail }),
-        ...(ban_id !== null && { banId: ban_id }),
-        details: JSON.parse(json) as object,
-      }));
+      .map(fromRow);
   }
+}
+
+function fromRow({ at, by, action, network, jail, ban_id, json }: Row): AuditEntry {
+  return {
+    at,
+    by,
+    action,
+    network,
+    ...(jail !== null && { jail }),
+    ...(ban_id !== null && { banId: ban_id }),
+    details: JSON.parse(json) as object,
+  };
 }

@@ -17,7 +17,19 @@ export interface Decision {
   decidedAt: number | undefined;
   /** When the server was asked to lift it. */
   sentAt: number | undefined;
+  /** The end of the ban that is to be lifted, as the server had it; undefined where it did not say. */
+  until: number | undefined;
+  /** How long its network is on the allowlist once it is lifted, in ms; 0 where it is not put there. */
+  allowMs: number;
   by: 'policy' | 'person';
+}
+
+/** A lift that counts. */
+export interface PastLift {
+  /** When it was decided, in ms since the epoch. */
+  at: number;
+  jail: string;
+  network: Network;
 }
 
 interface Row {
@@ -28,6 +40,8 @@ interface Row {
   due_at: number;
   decided_at: number | null;
   sent_at: number | null;
+  until: number | null;
+  allow_ms: number;
   by: Decision['by'];
 }
 
@@ -64,14 +78,27 @@ export class Decisions {
     );
   }
 
+  /** It is to be lifted: that ban and no other. False, with nothing done, where it was decided on already. */
+  lift(banId: string, { until, allowMs }: Pick<Decision, 'until' | 'allowMs'>, at: number): boolean {
+    return (
+      this.#db.run(
+        `UPDATE decisions SET state = 'lifting', decided_at = ?, until = ?, allow_ms = ? WHERE ban_id = ? AND state = 'due'`,
+        Math.round(at),
+        until === undefined ? null : Math.round(until),
+        allowMs,
+        banId,
+      ) > 0
+    );
+  }
+
   /** Looks at it again later. */
   postpone(banId: string, dueAt: number): void {
     this.#db.run(`UPDATE decisions SET due_at = ? WHERE ban_id = ? AND state = 'due'`, Math.round(dueAt), banId);
   }
 
-  /** The server was asked to lift it. */
-  sent(banId: string, at: number): void {
-    this.#db.run('UPDATE decisions SET sent_at = ? WHERE ban_id = ?', Math.round(at), banId);
+  /** The server is about to be asked to lift it, or, where undefined, could not be. */
+  sent(banId: string, at: number | undefined): void {
+    this.#db.run('UPDATE decisions SET sent_at = ? WHERE ban_id = ?', at === undefined ? null : Math.round(at), banId);
   }
 
   of(banId: string): Decision | undefined {
@@ -104,28 +131,18 @@ export class Decisions {
     );
   }
 
-  /** When the policy lifted networks that overlap this one, since a time; with what it would have lifted, if asked. */
-  liftsOf(network: Network, since: number, withSuggested: boolean): number[] {
+  /** Lifts of networks that overlap this one, by the policy or by a person, since a time; with what would have been, if asked. */
+  liftsOf(network: Network, since: number, withSuggested: boolean): PastLift[] {
     const { first, last } = networkRange(network);
     return this.#db
-      .all<{ at: number }>(
-        `SELECT decided_at AS at FROM decisions WHERE state IN (${liftStates(withSuggested)}) AND by = 'policy'
+      .all<PastLift>(
+        `SELECT decided_at AS at, jail, network FROM decisions WHERE state IN (${liftStates(withSuggested)})
            AND decided_at > ? AND first <= ? AND last >= ? ORDER BY decided_at`,
         Math.floor(since),
         last,
         first,
       )
-      .map(({ at }) => at);
-  }
-
-  /** How many bans it lifted since a time. */
-  liftsSince(since: number, withSuggested: boolean): number {
-    return (
-      this.#db.get<{ n: number }>(
-        `SELECT count(*) AS n FROM decisions WHERE state IN (${liftStates(withSuggested)}) AND by = 'policy' AND decided_at > ?`,
-        Math.floor(since),
-      )?.n ?? 0
-    );
+      .map((row) => ({ ...row }));
   }
 
   /**
@@ -180,6 +197,8 @@ function fromRow(row: Row): Decision {
     dueAt: row.due_at,
     decidedAt: row.decided_at ?? undefined,
     sentAt: row.sent_at ?? undefined,
+    until: row.until ?? undefined,
+    allowMs: row.allow_ms,
     by: row.by,
   };
 }

@@ -220,4 +220,12 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (source, call)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- until: the end of the ban that was decided on, as the server had it: one with another end is another ban; allow_ms: how
+  -- long its network is on the allowlist then
+  ALTER TABLE decisions ADD COLUMN until INTEGER;
+  ALTER TABLE decisions ADD COLUMN allow_ms INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX audit_by_ban ON audit (ban_id) WHERE ban_id IS NOT NULL;
+  CREATE INDEX audit_lifts ON audit (at) WHERE action IN ('lift', 'would-lift');
+  `,
 ];

@@ -38,9 +38,10 @@ export class Allowances {
 
   /**
    * Puts a network on the allowlist until then; one that it has put there before gets the new end. False where somebody else
-   * has: that one stays. Throws as `Unbanner.allow` does, and `PermanentError` where entries cannot be taken off again.
+   * has: that one stays. Throws as `Unbanner.allow` does, and `PermanentError` where entries cannot be taken off again. `banId`
+   * is the ban on whose account it is done.
    */
-  async allow(allowance: Allowance, signal: AbortSignal): Promise<boolean> {
+  async allow(allowance: Allowance, signal: AbortSignal, banId?: string): Promise<boolean> {
     const { ledger, clock } = this.#options;
     const { jail, network } = allowance;
     const unbanner = this.#options.required(jail);
@@ -63,7 +64,7 @@ export class Allowances {
     }
     ledger.transaction(() => {
       ledger.allowances.add(allowance);
-      this.#audit('allow', allowance, { means: unbanner.name, until: toRfc3339(allowance.until) });
+      this.#audit('allow', allowance, { means: unbanner.name, until: toRfc3339(allowance.until) }, banId);
     });
     return true;
   }
@@ -143,9 +144,9 @@ export class Allowances {
     return retry === undefined || retry.at - this.#options.clock.now() > LONGEST_RETRY_MS ? undefined : retry;
   }
 
-  #audit(action: 'allow' | 'disallow', { jail, network, by }: Allowance, details: object): void {
+  #audit(action: 'allow' | 'disallow', { jail, network, by }: Allowance, details: object, banId?: string): void {
     const { ledger, clock } = this.#options;
-    ledger.audit.add({ at: clock.now(), by, action, network, jail, details });
+    ledger.audit.add({ at: clock.now(), by, action, network, jail, banId, details });
   }
 }
 

@@ -3,11 +3,12 @@ import { messageOf } from '../core/errors.ts';
 import type { Ban, BanEvent } from '../core/event.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Delivery, Notifier } from '../core/notifier.ts';
-import type { Unbanner } from '../core/unbanner.ts';
+import type { StandingBan, Unbanner } from '../core/unbanner.ts';
 import type { Decision, DecisionState } from '../ledger/decisions.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { Judge } from './judge.ts';
-import { isSameBan, liftAndVerify } from './lift.ts';
+import { createFollowUp, type FollowUpOptions } from './follow-up.ts';
+import type { Judge, Judgement } from './judge.ts';
+import { isKnownBan, liftAndVerify } from './lift.ts';
 
 /** Decisions that are made, and lifts that are carried out, at a time. */
 const AT_ONCE = 16;
@@ -15,6 +16,7 @@ const AT_ONCE = 16;
 const LOOK_FOR_MS = 60_000;
 const LOOK_AGAIN_MS = 5_000;
 const LONGEST_SLEEP_MS = 60_000;
+const HOUR_MS = 3_600_000;
 
 export type Mode = 'suggest' | 'dry_run' | 'enforce';
 
@@ -29,6 +31,7 @@ export interface AutoUnbanOptions {
   tellsAll: boolean;
   judge: Judge;
   unbannerOf(jail: string): Unbanner | undefined;
+  allowances: FollowUpOptions['allowances'];
   /** A ban as it is told now. */
   describe(banId: string): Ban | undefined;
   /** Publishes an event in one transaction with what else is to be written. */
@@ -43,10 +46,12 @@ export interface AutoUnbanOptions {
 export class AutoUnban {
   readonly #options: AutoUnbanOptions;
   readonly #busy = new Map<string, Promise<void>>();
+  readonly #allow: ReturnType<typeof createFollowUp>;
   #wake = new AbortController();
 
   constructor(options: AutoUnbanOptions) {
     this.#options = options;
+    this.#allow = createFollowUp(options);
   }
 
   /** Its side of the lane that hands it bans. */
@@ -106,56 +111,65 @@ export class AutoUnban {
   }
 
   async #decide(decision: Decision, signal: AbortSignal): Promise<void> {
-    const { ledger, clock, judge, mode, unbannerOf } = this.#options;
+    const { ledger, judge, mode, unbannerOf } = this.#options;
     const { banId, jail, network } = decision;
     if (!this.#stands(banId)) return this.#finish(decision, 'over');
     const unbanner = unbannerOf(jail);
     if (unbanner === undefined) return this.#keep(decision, [`nothing is configured that can lift bans of ${jail}`]);
-    let isStanding: boolean;
+    let live: StandingBan | undefined;
     try {
-      const live = await unbanner.look(jail, network, signal);
-      const record = ledger.bans.byId(banId);
-      if (record === undefined || (record.confirmed && live === undefined)) return this.#finish(decision, 'over');
-      isStanding = live !== undefined && isSameBan(live, record.until);
+      live = await unbanner.look(jail, network, signal);
     } catch (error) {
-      if (signal.aborted) return;
-      if (clock.now() < (ledger.bans.byId(banId)?.startedAt ?? 0) + this.#options.delayMs + LOOK_FOR_MS)
-        return ledger.decisions.postpone(banId, clock.now() + LOOK_AGAIN_MS);
+      if (signal.aborted || this.#postpone(banId)) return;
       return this.#keep(decision, [`the server could not be asked about it: ${messageOf(error)}`]);
     }
-    const ready = await judge.prepare(banId, isStanding, mode !== 'enforce', signal);
+    const record = ledger.bans.byId(banId);
+    if (record === undefined || (record.confirmed && live === undefined)) return this.#finish(decision, 'over');
+    if (live !== undefined && !isKnownBan(live, record)) {
+      // Soon the ledger knows it, too.
+      if (this.#postpone(banId)) return;
+      return this.#keep(decision, ['its end moves: it goes on failing, or was banned anew']);
+    }
+    const ready = await judge.prepare(banId, live !== undefined, mode !== 'enforce', signal);
     // From here to the commit nothing waits: no other decision comes in between, and caps hold.
     if (signal.aborted) return;
     if (ready === undefined || !this.#stands(banId)) return this.#finish(decision, 'over');
-    const { action, reasons, reputation } = ready.decide();
-    if (action === 'keep') return this.#keep(decision, reasons, reputation);
-    const isDone = mode === 'enforce';
-    this.#tell(decision, isDone ? 'lifting' : 'suggested', {
-      action: isDone ? 'lift' : 'would-lift',
-      reasons,
-      reputation,
-    });
-    if (isDone) judge.lifted(network);
+    const judgement = limitAllowance(ready.decide(), unbanner);
+    if (judgement.action === 'keep') return this.#tell(decision, 'kept', 'keep', judgement);
+    if (mode !== 'enforce') return this.#tell(decision, 'suggested', 'would-lift', judgement);
+    const { allowMs } = judgement;
+    this.#tell(decision, 'lifting', 'lift', judgement, { until: live?.until ?? record.until, allowMs });
+    judge.lifted(network);
     // Comes back as one to be carried out.
   }
 
+  /** Looks again soon, while it is not too late for that; false if it is. */
+  #postpone(banId: string): boolean {
+    const { ledger, clock, delayMs } = this.#options;
+    const startedAt = ledger.bans.byId(banId)?.startedAt ?? 0;
+    if (clock.now() >= startedAt + delayMs + LOOK_FOR_MS) return false;
+    ledger.decisions.postpone(banId, clock.now() + LOOK_AGAIN_MS);
+    return true;
+  }
+
   async #lift(decision: Decision, signal: AbortSignal): Promise<void> {
-    const { ledger, clock, unbannerOf } = this.#options;
-    const { banId, jail } = decision;
+    const { ledger, clock, mode, unbannerOf } = this.#options;
+    const { banId, jail, until, sentAt } = decision;
     const unbanner = unbannerOf(jail);
-    const until = ledger.bans.byId(banId)?.until;
     if (unbanner === undefined) return this.#fail(decision, `nothing is configured that can lift bans of ${jail}`);
+    if (mode !== 'enforce' && sentAt === undefined) return this.#fail(decision, `the mode is ${mode} by now`);
     const outcome = await liftAndVerify({
       decision,
       until,
       unbanner,
       clock,
-      onSent: () => ledger.decisions.sent(banId, clock.now()),
+      onOrder: (at) => ledger.decisions.sent(banId, at),
       signal,
     });
     if (outcome === undefined) return;
     if (outcome.kind === 'failed') return this.#fail(decision, outcome.reason);
-    this.#finish(decision, outcome.kind);
+    if (outcome.kind === 'lifted') await this.#allow(decision, signal);
+    if (!signal.aborted) this.#finish(decision, outcome.kind);
   }
 
   #stands(banId: string): boolean {
@@ -163,32 +177,35 @@ export class AutoUnban {
     return record !== undefined && record.state === 'open' && !record.leaving;
   }
 
-  #keep(decision: Decision, reasons: string[], reputation?: Ban['reputation']): void {
-    this.#tell(decision, 'kept', { action: 'keep', reasons, reputation });
+  #keep(decision: Decision, reasons: string[]): void {
+    this.#tell(decision, 'kept', 'keep', { action: 'keep', reasons, allowMs: 0, reputation: undefined });
   }
 
   /** Writes a decision down and, where somebody should know, tells it, in one. */
   #tell(
     decision: Decision,
     state: DecisionState,
-    {
-      action,
-      reasons,
-      reputation,
-    }: { action: 'lift' | 'would-lift' | 'keep'; reasons: string[]; reputation: Ban['reputation'] },
+    action: 'lift' | 'would-lift' | 'keep',
+    { reasons, reputation, allowMs }: Judgement,
+    lift?: Pick<Decision, 'until' | 'allowMs'>,
   ): void {
     const { ledger, clock, mode, tellsAll, announce, envelope, describe } = this.#options;
     const { banId, network, jail } = decision;
     const now = clock.now();
     const ban = describe(banId);
+    const allowed = allowMs > 0 ? { allowlist_hours: allowMs / HOUR_MS } : {};
     const write = () => {
-      if (!ledger.decisions.move(banId, 'due', state, now)) throw new Error(`${banId} was decided on already`);
-      ledger.audit.add({ at: now, by: 'policy', action, network, jail, banId, details: { mode, reasons, reputation } });
+      const isFirst =
+        lift === undefined ? ledger.decisions.move(banId, 'due', state, now) : ledger.decisions.lift(banId, lift, now);
+      if (!isFirst) throw new Error(`${banId} was decided on already`);
+      const details = { mode, reasons, reputation, ...allowed };
+      ledger.audit.add({ at: now, by: 'policy', action, network, jail, banId, details });
     };
     if (ban === undefined || (action === 'keep' && !tellsAll && ban.known_users.length === 0))
       return ledger.transaction(write);
     const told = { ...ban, ...(reputation !== undefined && { reputation }) };
-    announce({ ...envelope(now), type: 'unban.decided', ban: told, decision: { action, mode, reasons } }, write);
+    const what = { action, mode, reasons, ...allowed };
+    announce({ ...envelope(now), type: 'unban.decided', ban: told, decision: what }, write);
   }
 
   #fail(decision: Decision, reason: string): void {
@@ -211,4 +228,10 @@ export class AutoUnban {
     if (from === 'due') return;
     ledger.audit.add({ at: now, by: 'policy', action: state, network, jail, banId, details });
   }
+}
+
+/** What cannot be taken off the allowlist again is not put there. */
+function limitAllowance(judgement: Judgement, { cannotDisallow }: Unbanner): Judgement {
+  if (judgement.allowMs === 0 || cannotDisallow === undefined) return judgement;
+  return { ...judgement, allowMs: 0, reasons: [...judgement.reasons, `not put on the allowlist: ${cannotDisallow}`] };
 }

@@ -75,7 +75,7 @@ export async function liftByHand(
     until: undefined,
     unbanner,
     clock,
-    onSent() {},
+    onOrder() {},
     signal,
   })) ?? { kind: 'failed', reason: 'nobody waited for it' };
   ledger.transaction(() => {

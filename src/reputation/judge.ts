@@ -64,16 +64,19 @@ export function createJudge({
   /** Lifts of this process: a clock that is set forward does not bring them out of their window. */
   let recent: { at: number; network: Network }[] = [];
 
-  const liftsOf = (network: Network, now: number, withSuggested: boolean) => {
+  const liftsOf = ({ jail, network }: BanRecord, now: number, withSuggested: boolean) => {
     recent = recent.filter(({ at }) => uptime() - at < Math.max(windowMs, HOUR_MS));
-    const recorded = ledger.decisions.liftsOf(network, now - windowMs, withSuggested);
+    const recorded = ledger.decisions
+      .liftsOf(network, now - windowMs, withSuggested)
+      // A network is banned anew only once it was lifted: then this ban is the later one, whatever the clock says.
+      .map((lift) => (lift.jail === jail && lift.network === network ? Number.NaN : lift.at));
     const mine = recent.filter((each) => uptime() - each.at < windowMs && overlaps(each.network, network));
     // One that the ledger no longer counts was made before the clock was set: it is of no known time.
     const lost = Array.from({ length: Math.max(0, mine.length - recorded.length) }, () => Number.NaN);
     const inHour = recent.filter(({ at }) => uptime() - at < HOUR_MS).length;
     return {
       lifts: [...recorded, ...lost],
-      liftsInHour: Math.max(inHour, ledger.decisions.liftsSince(now - HOUR_MS, withSuggested)),
+      liftsInHour: Math.max(inHour, ledger.audit.liftsSince(now - HOUR_MS, withSuggested)),
     };
   };
 
@@ -100,7 +103,7 @@ export function createJudge({
           countries: undefined,
           knownUsers: ledger.knownUsers.inside(network, now - settings.known_user_max_age_days * DAY_MS),
           previousBans: bans - 1,
-          ...liftsOf(network, now, withSuggested),
+          ...liftsOf(record, now, withSuggested),
         };
       };
       const known = needsScore(gather(found), settings) ? await askAll(subjectsOf(found), ask, signal) : undefined;

@@ -27,6 +27,10 @@ export interface PolicySettings {
   /** The window of `max_lifts_per_network`, and of what failed again after a lift. */
   lift_window_hours: number;
   max_lifts_per_hour: number;
+  /** What is done with a network whose ban is lifted. */
+  then: 'nothing' | 'allowlist';
+  /** How long it is on the allowlist. */
+  allowlist_hours: number;
 }
 
 /** All that a decision is made from; what is undefined is unknown. Times in ms since the epoch. */
@@ -61,8 +65,11 @@ export interface Verdict {
   action: 'keep' | 'lift';
   /** For a person, the weightiest first; at least one. */
   reasons: string[];
+  /** How long its network is on the allowlist then, in ms; 0 where it is not put there. */
+  allowMs: number;
 }
 
+const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
 /** Decides about one ban. It stays unless everything speaks for lifting it, and whatever is unknown speaks against. */
@@ -74,8 +81,8 @@ export function decide(input: PolicyInput, settings: PolicySettings): Verdict {
     ...liftProblems(input, settings),
     ...(isAlways ? [] : banProblems(input, settings)),
   ];
-  if (problems.length > 0) return { action: 'keep', reasons: problems };
-  if (isAlways) return { action: 'lift', reasons: ['it lies in a network that is always lifted'] };
+  if (problems.length > 0) return { action: 'keep', reasons: problems, allowMs: 0 };
+  if (isAlways) return lift(['it lies in a network that is always lifted'], settings, true);
   const users = knownUsersOf(input, settings);
   const reputation = reputationOf(input, settings);
   // A score that nobody asked for explains nothing.
@@ -84,8 +91,24 @@ export function decide(input: PolicyInput, settings: PolicySettings): Verdict {
   const unmet = conditions.filter(({ holds }) => !holds);
   const isMet = settings.require === 'all' ? unmet.length === 0 : met.length > 0;
   // What decided it stands first.
-  const reasons = isMet ? met : [...unmet, ...met];
-  return { action: isMet ? 'lift' : 'keep', reasons: reasons.map(({ text }) => text) };
+  const reasons = (isMet ? met : [...unmet, ...met]).map(({ text }) => text);
+  if (!isMet) return { action: 'keep', reasons, allowMs: 0 };
+  return lift(
+    reasons,
+    settings,
+    users.some(({ holds }) => holds),
+  );
+}
+
+/** A good score lets nobody guess passwords for hours: only where somebody is known is a network put on the allowlist. */
+function lift(reasons: string[], { then, allowlist_hours }: PolicySettings, isKnown: boolean): Verdict {
+  if (then === 'nothing') return { action: 'lift', reasons, allowMs: 0 };
+  if (isKnown) return { action: 'lift', reasons, allowMs: allowlist_hours * HOUR_MS };
+  return {
+    action: 'lift',
+    reasons: [...reasons, 'not put on the allowlist: it is known by its score alone'],
+    allowMs: 0,
+  };
 }
 
 /** Whether asking for reputation, which tells countries too, can change the verdict: it costs calls. */
@@ -114,7 +137,7 @@ function networkProblems(network: Network, { never, max_prefix }: PolicySettings
 
 /** Against whoever would use the policy to be let in over and over. */
 function liftProblems({ now, ban, lifts, liftsInHour }: PolicyInput, settings: PolicySettings): string[] {
-  const window = formatDuration(settings.lift_window_hours * 3_600_000);
+  const window = formatDuration(settings.lift_window_hours * HOUR_MS);
   // One that is said to come is as good as one that was: the clock was set back.
   const failedAgain = lifts.some((at) => !(at > ban.startedAt) || at > now);
   return [

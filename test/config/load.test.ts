@@ -180,6 +180,12 @@ it.each([
   ['reputation: {abuseipdb: {}}', 'reputation.abuseipdb.key: is missing'],
   ['auto_unban: {never: [nowhere]}', 'auto_unban.never[0]: expected an address, or a network'],
   ['auto_unban: {max_prefix: {ipv4: 4}}', 'auto_unban.max_prefix.ipv4: '],
+  // What the caps go by would be forgotten.
+  [
+    'auto_unban: {mode: enforce, require: any, lift_window_hours: 720}\nretention: {bans_days: 29}',
+    'retention.bans_days: expected 30 or more: `auto_unban` goes by bans and lifts of so many days',
+  ],
+  ['auto_unban: {mode: suggest, require: any}\nbans: {history_days: 91}', 'retention.bans_days: expected 91 or more'],
 ])('%s is refused', (yaml, message) => {
   expect(() => parseConfig(`notifiers: [{type: console}]\n${yaml}`, { env: {} })).toThrow(message);
 });

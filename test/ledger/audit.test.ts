@@ -44,6 +44,26 @@ it('what was decided and done is listed, the newest first', () => {
   ledger.close();
 });
 
+it('what was done about one ban is found, in its order, and what the policy lifted is counted', () => {
+  const ledger = open();
+  const { audit } = ledger;
+  const add = (at: number, by: 'policy' | 'person', action: string, banId: string) =>
+    audit.add({ at, by, action, network: '192.0.2.1/32', banId, details: {} });
+  add(1_000, 'policy', 'lift', 'b1');
+  add(1_500, 'policy', 'keep', 'b2');
+  add(2_000, 'policy', 'would-lift', 'b3');
+  add(3_000, 'policy', 'failed', 'b1');
+  add(4_000, 'person', 'lift', 'b1');
+  expect(audit.of('b1').map(({ by, action }) => `${by} ${action}`)).toEqual([
+    'policy lift',
+    'policy failed',
+    'person lift',
+  ]);
+  expect(audit.of('b9')).toEqual([]);
+  expect([audit.liftsSince(999, false), audit.liftsSince(999, true), audit.liftsSince(1_000, true)]).toEqual([1, 2, 1]);
+  ledger.close();
+});
+
 it('audit entries are kept as long as bans', () => {
   const ledger = open();
   ledger.audit.add({ at: 1_000, by: 'person', action: 'deny', network: '192.0.2.2/32', details: {} });

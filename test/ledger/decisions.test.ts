@@ -66,20 +66,33 @@ describe('decisions', () => {
     lift('old', '198.51.100.7/32', NOW - 30 * HOUR_MS);
     lift('other', '203.0.113.7/32', NOW - 3_000);
     const since = NOW - 24 * HOUR_MS;
-    const ofNetwork = (network: string) => ledger.decisions.liftsOf(network as Network, since, false);
-    expect(ofNetwork('198.51.100.7/32')).toEqual([NOW - 2_000, NOW - 1_000]);
-    expect(ofNetwork('198.51.100.0/24')).toEqual([NOW - 2_000, NOW - 1_000]);
-    expect(ofNetwork('198.51.100.8/32')).toEqual([NOW - 2_000]);
+    const ofNetwork = (network: string) =>
+      ledger.decisions.liftsOf(network as Network, since, false).map((each) => [each.at - NOW, each.network]);
+    expect(ofNetwork('198.51.100.7/32')).toEqual([
+      [-2_000, '198.51.100.0/24'],
+      [-1_000, '198.51.100.7/32'],
+    ]);
+    expect(ofNetwork('198.51.100.0/24')).toHaveLength(2);
+    expect(ofNetwork('198.51.100.8/32')).toEqual([[-2_000, '198.51.100.0/24']]);
     expect(ofNetwork('2001:db8::/64')).toEqual([]);
-    expect(ledger.decisions.liftsSince(since, false)).toBe(3);
   });
 
   it('count what would have been lifted where only that is done', () => {
     ledger.decisions.expect(ban('a', '198.51.100.1/32'), NOW);
     ledger.decisions.move('a', 'due', 'suggested', NOW);
-    expect(ledger.decisions.liftsSince(NOW - 1, false)).toBe(0);
-    expect(ledger.decisions.liftsSince(NOW - 1, true)).toBe(1);
-    expect(ledger.decisions.liftsOf('198.51.100.0/24' as Network, NOW - 1, true)).toEqual([NOW]);
+    expect(ledger.decisions.liftsOf('198.51.100.0/24' as Network, NOW - 1, false)).toEqual([]);
+    expect(ledger.decisions.liftsOf('198.51.100.0/24' as Network, NOW - 1, true)).toMatchObject([{ at: NOW }]);
+  });
+
+  it('are of one ban, and no other', () => {
+    ledger.decisions.expect(ban('a', '198.51.100.1/32'), NOW);
+    const lift = { until: NOW + HOUR_MS, allowMs: 60_000 };
+    expect(ledger.decisions.lift('a', lift, NOW)).toBe(true);
+    expect(ledger.decisions.lift('a', { until: undefined, allowMs: 0 }, NOW)).toBe(false);
+    expect(ledger.decisions.of('a')).toMatchObject({ state: 'lifting', decidedAt: NOW, ...lift });
+    ledger.decisions.sent('a', NOW);
+    ledger.decisions.sent('a', undefined);
+    expect(ledger.decisions.of('a')?.sentAt).toBeUndefined();
   });
 
   it('of a person take the place of the policy’s, and are not its business', () => {
@@ -87,7 +100,8 @@ describe('decisions', () => {
     ledger.decisions.liftByHand(ban('a', '198.51.100.1/32'), NOW);
     expect(ledger.decisions.of('a')).toMatchObject({ state: 'lifting', by: 'person', decidedAt: NOW });
     expect(ledger.decisions.open(NOW, NOW, 10)).toEqual([]);
-    expect(ledger.decisions.liftsSince(0, true)).toBe(0);
+    // What fails again after it is not lifted by the policy either.
+    expect(ledger.decisions.liftsOf('198.51.100.1/32' as Network, NOW - 1, false)).toHaveLength(1);
   });
 
   it('are kept as long as bans are', () => {

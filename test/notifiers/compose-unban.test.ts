@@ -63,6 +63,20 @@ describe('a decision', () => {
     });
   });
 
+  it('that also puts the network on the allowlist says so, and how to do the same', () => {
+    const then = { reasons: ['x'], allowlist_hours: 1 };
+    const notesOf = (decision: Decided['decision']) => textOf(decided(decision)).notes;
+    const allowed = 'Then it is on the allowlist for 1 hour.';
+    expect(notesOf({ action: 'lift', mode: 'enforce', ...then })).toEqual([allowed]);
+    expect(notesOf({ action: 'would-lift', mode: 'suggest', ...then, allowlist_hours: 3 })).toEqual([
+      'To lift it: cowbell unban 203.0.113.7/32 --allowlist 3h',
+    ]);
+    expect(notesOf({ action: 'would-lift', mode: 'dry_run', ...then })).toEqual([
+      'Nothing was done: this is a dry run.',
+      allowed,
+    ]);
+  });
+
   it('of a dry run says that nothing was done', () => {
     const { notes } = textOf(decided({ action: 'would-lift', mode: 'dry_run', reasons: ['x'] }));
     expect(notes).toEqual(['Nothing was done: this is a dry run.']);

@@ -1,6 +1,7 @@
 import { systemClock } from '../../src/core/clock.ts';
 import type { BanEvent } from '../../src/core/event.ts';
 import type { Unbanner } from '../../src/core/unbanner.ts';
+import { Allowances } from '../../src/reputation/allowances.ts';
 import { AutoUnban, type Mode } from '../../src/reputation/auto-unban.ts';
 import { type Answer, type AskAbout, createJudge } from '../../src/reputation/judge.ts';
 import type { PolicySettings } from '../../src/reputation/policy.ts';
@@ -25,6 +26,8 @@ export const SETTINGS: PolicySettings = {
   max_lifts_per_network: 1,
   lift_window_hours: 24,
   max_lifts_per_hour: 10,
+  then: 'nothing',
+  allowlist_hours: 1,
 };
 
 /** Opinions by address; of any other, none. */
@@ -78,15 +81,22 @@ export function createRig({
     ...(uptime && { uptime }),
   });
   const usual = createRedisUnbanner(redis.address);
+  const unbannerOf = (jail: string) => (usual.covers(jail) ? (unbanner ?? usual) : undefined);
+  const required = (jail: string) => {
+    const found = unbannerOf(jail);
+    if (found === undefined) throw new Error(`nobody lifts bans of ${jail}`);
+    return found;
+  };
   const policy = new AutoUnban({
     ledger,
     clock: time,
     logger: SILENT,
+    allowances: new Allowances({ ledger, clock: time, logger: SILENT, required }),
     mode,
     delayMs: 0,
     tellsAll,
     judge,
-    unbannerOf: (jail) => (usual.covers(jail) ? (unbanner ?? usual) : undefined),
+    unbannerOf,
     describe: (id) => recorder.describe(id),
     announce: (event, write) => recorder.announce(event, write),
     envelope: (at) => recorder.envelope(at),

@@ -259,6 +259,10 @@ it('never lifts a ban that began after the one that was decided on', async () =>
   const after = rigOf({ ask: scores({ '45.8.0.7': 0 }), path });
   const purge = after.startPurge();
   await after.decided();
-  expect(after.state(event)).toBe('over');
+  expect(after.state(event)).toBe('failed');
+  expect(after.events.at(-1)).toMatchObject({
+    type: 'unban.failed',
+    failure: { reason: 'a ban that ends at another time stands, as it went on failing, or was banned anew' },
+  });
   expect([purge.printed, await banned()]).toEqual([[], ['45.8.0.7/32']]);
 });

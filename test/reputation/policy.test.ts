@@ -21,6 +21,8 @@ const SETTINGS: PolicySettings = {
   max_lifts_per_network: 2,
   lift_window_hours: 24,
   max_lifts_per_hour: 10,
+  then: 'nothing',
+  allowlist_hours: 1,
 };
 
 /** A ban that everything speaks for lifting. */
@@ -174,6 +176,27 @@ describe('a ban stays', () => {
   });
 });
 
+describe('what is lifted is put on the allowlist', () => {
+  const then = { then: 'allowlist', allowlist_hours: 3 } as const;
+  it.each<[string, Change, Partial<PolicySettings>, number]>([
+    ['for its known users', {}, then, 3],
+    ['for its known users alone, if any will do', { score: undefined }, { ...then, require: 'any' }, 3],
+    ['for always being lifted', { knownUsers: [] }, { ...then, always: [net('198.51.100.0/24')] }, 3],
+    ['not for its score alone, if any will do', { knownUsers: [] }, { ...then, require: 'any' }, 0],
+    ['not for its score alone, if no login is asked for', {}, { ...then, min_known_logins: 0 }, 0],
+    ['not unless it is wanted', {}, { allowlist_hours: 3 }, 0],
+  ])('%s', (_, change, settings, hours) => {
+    expect(decided(change, settings)).toMatchObject({ action: 'lift', allowMs: hours * HOUR_MS });
+  });
+
+  it('and it is said why it is not', () => {
+    expect(decided({}, { ...then, min_known_logins: 0 }).reasons.at(-1)).toBe(
+      'not put on the allowlist: it is known by its score alone',
+    );
+    expect(decided({ knownUsers: [] }, then)).toMatchObject({ action: 'keep', allowMs: 0 });
+  });
+});
+
 describe('the score is asked for', () => {
   it.each<[string, Change, Partial<PolicySettings>, boolean]>([
     ['where it decides', {}, {}, true],
@@ -226,7 +249,7 @@ const anyInput: fc.Arbitrary<PolicyInput> = fc.record({
   liftsInHour: number,
 });
 
-const anySettings: fc.Arbitrary<PolicySettings> = fc.record({
+const anySettings: fc.Arbitrary<PolicySettings> = fc.record<PolicySettings>({
   max_score: fc.integer({ min: 0, max: 100 }),
   min_known_logins: fc.integer({ min: 0, max: 5 }),
   known_user_max_age_days: fc.integer({ min: 1, max: 30 }),
@@ -240,15 +263,17 @@ const anySettings: fc.Arbitrary<PolicySettings> = fc.record({
   max_lifts_per_network: fc.integer({ min: 0, max: 3 }),
   lift_window_hours: fc.integer({ min: 1, max: 48 }),
   max_lifts_per_hour: fc.integer({ min: 0, max: 20 }),
+  then: fc.constantFrom('nothing', 'allowlist'),
+  allowlist_hours: fc.integer({ min: 1, max: 168 }),
 });
 
 it('never lifts what must stay, in 100 000 random cases, and always says why', { timeout: 180_000 }, () => {
   let lifted = 0;
   fc.assert(
     fc.property(anyInput, anySettings, (input, settings) => {
-      const { action, reasons } = decide(input, settings);
+      const { action, reasons, allowMs } = decide(input, settings);
       if (reasons.length === 0) return false;
-      if (action === 'keep') return true;
+      if (action === 'keep') return allowMs === 0;
       lifted++;
       const { ban } = input;
       const isIn = (list: readonly Network[]) => list.some((each) => networkWithin(ban.network, each));
@@ -265,7 +290,9 @@ it('never lifts what must stay, in 100 000 random cases, and always says why', {
         input.lifts.length < settings.max_lifts_per_network &&
         input.lifts.every((at) => at > ban.startedAt && at <= NOW) &&
         (isIn(settings.always) || settings.require === 'any' || hasScore) &&
-        (isIn(settings.always) || hasScore || settings.min_known_logins > 0)
+        (isIn(settings.always) || hasScore || settings.min_known_logins > 0) &&
+        // A good score alone lets nobody guess for hours.
+        (allowMs === 0 || (settings.then === 'allowlist' && (isIn(settings.always) || settings.min_known_logins > 0)))
       );
     }),
     { numRuns: 100_000, seed: 20261123 },

@@ -34,16 +34,17 @@ export const addReputation: AddCommand = (program, context) => {
         const shown = opinions.map(({ checkedAt, ...rest }) => ({ ...rest, checked_at: toRfc3339(checkedAt) }));
         if (json) context.stdout.write(`${JSON.stringify({ subject: text, opinions: shown, problems })}\n`);
         else if (shown.length > 0) {
-          const rows = shown.map(({ source, score, reports, country, checked_at }) => [
+          const rows = shown.map(({ source, score, reports, country, note, checked_at }) => [
             source,
             `${score} of 100`,
             String(reports ?? '-'),
             country ?? '-',
             `${checked_at.slice(0, 19)}Z`,
+            note ?? '-',
           ]);
-          context.stdout.write(formatTable([['SOURCE', 'SCORE', 'REPORTS', 'COUNTRY', 'ASKED'], ...rows]));
+          context.stdout.write(formatTable([['SOURCE', 'SCORE', 'REPORTS', 'COUNTRY', 'ASKED', 'WHY'], ...rows]));
         } else if (problems.length === 0)
-          context.stdout.write(`nobody may be asked about ${text}: it is private, or too wide\n`);
+          context.stdout.write(`nobody says anything of ${text}; of what is private, or too wide, nobody is asked\n`);
         if (problems.length > 0)
           throw new CommandFailure(problems.map(({ source, reason }) => `${source}: ${reason}`).join('\n'));
       } finally {

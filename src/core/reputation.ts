@@ -11,6 +11,8 @@ export interface Opinion {
   score: number;
   /** How many reports the score rests on, where the source says so. */
   reports?: number | undefined;
+  /** What it rests on, for a person. */
+  note?: string | undefined;
   /** ISO 3166-1 alpha-2, where the source says so. */
   country?: string | undefined;
   /** When it was asked, ms since the epoch: an answer from a cache is older than now. */

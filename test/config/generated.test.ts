@@ -8,6 +8,7 @@ import { exampleConfig } from '../../src/config/example.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { notifierDefinitions } from '../../src/notifiers/registry.ts';
+import { reputationDefinitions } from '../../src/reputation/registry.ts';
 import { VERSION } from '../../src/version.ts';
 import { watcherDefinitions } from '../../src/watchers/registry.ts';
 
@@ -26,7 +27,7 @@ describe('what is made from the schema', () => {
     // Explanations have two marks, options one.
     const everything = exampleConfig()
       .replaceAll(/^# (?! )(?=\S)|^# (?= )/gm, '')
-      .replaceAll('name: second', 'name: second');
+      .replace('/etc/cowbell/networks.txt', join(ROOT, 'test/fixtures/networks.txt'));
     const named = everything
       .split('\n')
       .map((line, index) => line.replace('name: second', `name: n${index}`))
@@ -34,6 +35,7 @@ describe('what is made from the schema', () => {
     const config = parseConfig(named.replace(/^cowbell: every.*$/m, '').replace(/^\$\{NAME\} and.*$/m, ''), { env });
     expect(config.notifiers.map(({ type }) => type)).toEqual(notifierDefinitions.map(({ type }) => type));
     expect(config.watchers?.map(({ type }) => type)).toEqual(watcherDefinitions.map(({ type }) => type));
+    expect(Object.keys(config.reputation)).toEqual(reputationDefinitions.map(({ type }) => type));
   });
 
   it('the JSON Schema takes what is right and refuses what is wrong', () => {

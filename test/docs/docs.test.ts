@@ -51,7 +51,8 @@ describe.each(PAGES)('%s', (page) => {
     for (const example of examples) {
       const complete = example
         .replace(/url_file: .*/g, 'url: https://discord.com/api/webhooks/123456789012345678/x')
-        .replace(/(\w+)_file: .*/g, '$1: secret');
+        .replace(/(\w+)_file: .*/g, '$1: secret')
+        .replace('/etc/cowbell/networks.txt', join(CHECKOUT, 'test/fixtures/networks.txt'));
       expect(() => parseConfig(complete, { env })).not.toThrow();
     }
   });

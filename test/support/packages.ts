@@ -11,6 +11,7 @@ const NEEDED: readonly { program: string; debianPackage: string }[] = [
   { program: '/bin/busybox', debianPackage: 'busybox-static' },
   { program: '/usr/bin/curl', debianPackage: 'curl' },
   { program: '/usr/sbin/postfix', debianPackage: 'postfix' },
+  { program: '/usr/sbin/dnsmasq', debianPackage: 'dnsmasq-base' },
   { program: '/usr/bin/prometheus-alertmanager', debianPackage: 'prometheus-alertmanager' },
   { program: '/usr/bin/promtool', debianPackage: 'prometheus' },
 ];

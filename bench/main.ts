@@ -9,6 +9,7 @@ import { benchDrain } from './drain.ts';
 import { benchIdle } from './idle.ts';
 import { benchLatency } from './latency.ts';
 import { formatRows, type Row } from './row.ts';
+import { benchStats } from './stats.ts';
 import { benchStorm } from './storm.ts';
 import { benchWatchers } from './watchers.ts';
 
@@ -19,6 +20,7 @@ const BENCHES: Record<string, (program: string[]) => Promise<Row | Row[]>> = {
   latency: benchLatency,
   storm: benchStorm,
   addresses: benchAddresses,
+  stats: benchStats,
   crash: benchCrash,
   idle: benchIdle,
 };

@@ -18,6 +18,7 @@ import { addReputation } from './reputation.ts';
 import { addRing } from './ring.ts';
 import { addRun } from './run.ts';
 import { addSchema } from './schema.ts';
+import { addStats } from './stats.ts';
 import { addUnban } from './unban.ts';
 
 /** EX_CONFIG of sysexits.h. */
@@ -31,6 +32,7 @@ const COMMANDS: readonly AddCommand[] = [
   addReplay,
   addExplain,
   addBans,
+  addStats,
   addUnban,
   addAllow,
   addDeny,

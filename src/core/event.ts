@@ -208,7 +208,16 @@ const Digest = z.object({
     bans_over_time: z.array(Count).describe('By the hour of a day, or by the day of a week'),
     bans_over_time_before: z.array(Count).optional(),
     offenders: z
-      .array(z.object({ network: z.string(), bans: Count, attempts: Count }))
+      .array(
+        z.object({
+          network: z.string(),
+          bans: Count,
+          attempts: Count,
+          country: z.string().optional().describe('ISO 3166-1 alpha-2, of its worst address'),
+          asn: z.int().optional(),
+          as_name: z.string().optional(),
+        }),
+      )
       .describe('The most banned first, ten at most'),
     services: z.array(Counted),
     countries: z.array(Counted),

@@ -74,6 +74,16 @@ export class Database {
     }
   }
 
+  /** Reads all of `work` from one moment, whatever another process writes meanwhile. */
+  snapshot<T>(work: () => T): T {
+    this.#db.exec('BEGIN');
+    try {
+      return work();
+    } finally {
+      this.#db.exec('ROLLBACK');
+    }
+  }
+
   close(): void {
     this.#statements.clear();
     this.#db.close();

@@ -12,7 +12,7 @@ import { KnownUsers } from './known-users.ts';
 import { Opinions } from './opinions.ts';
 import { RateLimits } from './rate-limits.ts';
 import { Rejects } from './rejects.ts';
-import { bansOverTime, type Report, reportOf } from './report.ts';
+import { bansByQuarter, bansOverTime, type Report, reportOf, type Totals, totalsOf } from './report.ts';
 
 /** A source that was told to be down, and is not yet told to be up. */
 export interface DownSource {
@@ -72,6 +72,11 @@ export class Ledger {
     }
   }
 
+  /** Reads all of `work` from one moment, whatever a daemon writes meanwhile. */
+  snapshot<T>(work: () => T): T {
+    return this.#db.snapshot(work);
+  }
+
   cursor(watcher: string): Cursor | undefined {
     return this.#db.get<{ cursor: string }>('SELECT cursor FROM cursors WHERE watcher = ?', watcher)?.cursor;
   }
@@ -110,6 +115,16 @@ export class Ledger {
   /** What happened in [from, to), in ms since the epoch. */
   report(from: number, to: number): Report {
     return reportOf(this.#db, from, to);
+  }
+
+  /** The totals of `report` alone. */
+  totals(from: number, to: number): Totals {
+    return totalsOf(this.#db, from, to);
+  }
+
+  /** How many bans began in each quarter of an hour in which some did, oldest first. */
+  bansByQuarter(from: number, to: number): { at: number; count: number }[] {
+    return bansByQuarter(this.#db, from, to);
   }
 
   /** How many bans began in each of `parts` equal parts of [from, to). */

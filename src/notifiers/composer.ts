@@ -1,6 +1,6 @@
 import type { BanEvent } from '../core/event.ts';
 import type { Line, Message, Part } from '../core/message.ts';
-import { sanitizeLine } from '../core/text.ts';
+import { timeFormat } from '../core/time-format.ts';
 import { composeMessage } from './compose.ts';
 import { type MessageTemplates, TemplatedMessages } from './message-templates.ts';
 
@@ -17,7 +17,8 @@ export interface ComposerOptions {
 /** Composes messages in the words and the time zone of one notifier. */
 export function createComposer(options: ComposerOptions): (events: Iterable<BanEvent>) => Message {
   const { timeZone, locale, templates, onTemplateError } = options;
-  const formatTime = timeFormat(timeZone, locale);
+  // UTC without a locale is told as it stands.
+  const formatTime = timeZone === 'UTC' && locale === undefined ? undefined : timeFormat(timeZone, locale);
   const templated = templates === undefined ? undefined : new TemplatedMessages(templates, timeZone);
   return (events) => {
     const message = composeMessage(events);
@@ -27,26 +28,6 @@ export function createComposer(options: ComposerOptions): (events: Iterable<BanE
       onTemplateError?.(error);
       return withTimes(message, formatTime);
     }
-  };
-}
-
-/** `2026-11-23 12:18 CET`, or `23. Nov. 2026, 12:18 MEZ` with a locale; UTC without one is told as it stands. */
-function timeFormat(timeZone: string, locale: string | undefined): ((ms: number) => string) | undefined {
-  if (timeZone === 'UTC' && locale === undefined) return undefined;
-  const format = new Intl.DateTimeFormat(locale ?? 'en-GB', {
-    timeZone,
-    year: 'numeric',
-    month: locale === undefined ? '2-digit' : 'short',
-    day: '2-digit',
-    hour: '2-digit',
-    minute: '2-digit',
-    timeZoneName: 'short',
-    ...(locale === undefined && { hourCycle: 'h23' }),
-  });
-  if (locale !== undefined) return (ms) => sanitizeLine(format.format(ms));
-  return (ms) => {
-    const parts = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, value]));
-    return `${parts.year}-${parts.month}-${parts.day} ${parts.hour}:${parts.minute} ${parts.timeZoneName}`;
   };
 }
 

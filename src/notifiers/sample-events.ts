@@ -209,7 +209,7 @@ function sampleDigest(now: number): Extract<BanEvent, { type: 'digest' }>['diges
     bans_over_time: [0, 1, 0, 2, 5, 9, 14, 7, 3, 2, 1, 0, 0, 1, 2, 4, 5, 3, 1, 1, 0, 0, 1, 1],
     bans_over_time_before: [1, 1, 2, 2, 2, 3, 4, 2, 2, 1, 1, 1, 2, 2, 3, 3, 4, 3, 2, 2, 1, 2, 1, 1],
     offenders: [
-      { network: '203.0.113.7/32', bans: 6, attempts: 81 },
+      { network: '203.0.113.7/32', bans: 6, attempts: 81, country: 'NL', asn: 64_496, as_name: 'Example Net' },
       { network: '2001:db8:12::/64', bans: 4, attempts: 40 },
     ],
     services: [

@@ -1,8 +1,8 @@
-import { type Clock, toRfc3339 } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 import type { BanEvent } from '../core/event.ts';
 import type { Schedule } from '../core/schedule.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { Report } from '../ledger/report.ts';
+import { describePeriod, type Period } from './describe-period.ts';
 
 type Digest = Extract<BanEvent, { type: 'digest' }>['digest'];
 
@@ -75,33 +75,18 @@ export class Digests {
     const { ledger, calendar } = this.#options;
     const fromBefore = calendar.lastBefore(schedule, from - 1);
     const hasBefore = Number(ledger.meta('first_started_at') ?? from) <= fromBefore;
-    const report = ledger.report(from, to);
-    const partsOf = (start: number, end: number) =>
-      ledger.bansOverTime(start, end, schedule.day === undefined ? Math.round((end - start) / HOUR_MS) : DAYS_OF_WEEK);
+    const periodOf = (start: number, end: number): Period => ({
+      from: start,
+      to: end,
+      parts: schedule.day === undefined ? Math.round((end - start) / HOUR_MS) : DAYS_OF_WEEK,
+    });
     return {
       period: schedule.day === undefined ? 'day' : 'week',
-      from: toRfc3339(from),
-      to: toRfc3339(to),
-      totals: totalsOf(report),
-      ...(hasBefore && { before: totalsOf(ledger.report(fromBefore, from)) }),
-      standing: report.standing,
-      bans_over_time: partsOf(from, to),
-      ...(hasBefore && { bans_over_time_before: partsOf(fromBefore, from) }),
-      offenders: report.offenders,
-      services: report.services,
-      countries: report.countries,
-      jails: report.jails,
-      known_users: report.knownUsers,
-      end_reasons: report.endReasons,
-      decisions: report.decisions,
+      ...describePeriod(ledger, periodOf(from, to), hasBefore ? periodOf(fromBefore, from) : undefined),
     };
   }
 }
 
 function metaKey(consumer: string): string {
   return `digest_told ${consumer}`;
-}
-
-function totalsOf({ bans, networks, attempts, ownUsers, lifted, rejects }: Report): Digest['totals'] {
-  return { bans, networks, attempts, own_users: ownUsers, lifted, rejects };
 }

@@ -44,3 +44,20 @@ function dateAt(ms: number, timeZone: string): Temporal.PlainDate {
 function instantOf(date: Temporal.PlainDate, time: string, timeZone: string): number {
   return date.toZonedDateTime({ timeZone, plainTime: Temporal.PlainTime.from(time) }).epochMilliseconds;
 }
+
+/** Counts by the hour of the day in a time zone, 24 of them; `counted` begins with the oldest, in ms since the epoch. */
+export function hoursOfDay(counted: Iterable<{ at: number; count: number }>, timeZone: string): number[] {
+  const hours = Array.from({ length: 24 }, () => 0);
+  let offsetMs = 0;
+  let changesAt = Number.NEGATIVE_INFINITY;
+  for (const { at, count } of counted) {
+    if (at >= changesAt) {
+      const there = Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(timeZone);
+      offsetMs = there.offsetNanoseconds / 1e6;
+      changesAt = there.getTimeZoneTransition('next')?.epochMilliseconds ?? Number.POSITIVE_INFINITY;
+    }
+    const hour = Math.floor((at + offsetMs) / 3_600_000) % 24;
+    hours[hour] = (hours[hour] ?? 0) + count;
+  }
+  return hours;
+}

@@ -52,6 +52,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   commander: 'cli/',
   yaml: 'config/',
   'ipaddr.js': 'core/network.ts',
+  'get-east-asian-width': 'core/text-width.ts',
 };
 
 const BUILTINS_WITHOUT_IO = ['node:util', 'node:timers', 'node:crypto', 'node:buffer'];

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { WEEKDAYS } from '../../src/core/schedule.ts';
-import { lastBefore, nextAfter, quietUntil } from '../../src/pipeline/local-time.ts';
+import { hoursOfDay, lastBefore, nextAfter, quietUntil } from '../../src/pipeline/local-time.ts';
 
 const at = (time: string) => Date.parse(time);
 const shown = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms).toISOString());
@@ -86,6 +86,45 @@ describe('a schedule', () => {
         },
       ),
       { numRuns: 300 },
+    );
+  });
+});
+
+describe('hours of the day', () => {
+  it('are those of the clock on the wall, through its changes', () => {
+    const day = 86_400_000;
+    // 08:30 in Berlin each time, around the nights on which the clock changes.
+    const counted = ['2027-03-26T07:30:00Z', '2027-03-29T06:30:00Z', '2027-10-29T06:30:00Z', '2027-11-02T07:30:00Z'];
+    const hours = hoursOfDay(
+      counted.map((time) => ({ at: at(time), count: 2 })),
+      'Europe/Berlin',
+    );
+    expect(hours.map((count, hour) => (count > 0 ? `${hour}: ${count}` : ''))).toEqual(
+      Array.from({ length: 24 }, (_, hour) => (hour === 8 ? '8: 8' : '')),
+    );
+    expect(hoursOfDay([{ at: at('2026-11-23T18:15:00Z'), count: 1 }], 'Asia/Kathmandu')[0]).toBe(1);
+    expect(hoursOfDay([{ at: at('2026-11-23T23:45:00Z'), count: 1 }], 'Etc/UTC')[23]).toBe(1);
+    expect(hoursOfDay([{ at: at('2026-11-23T00:15:00Z') - day, count: 1 }], 'America/New_York')[19]).toBe(1);
+    expect(hoursOfDay([], 'Asia/Tokyo')).toHaveLength(24);
+  });
+
+  it('are what the time zone data of ICU say, at any moment', () => {
+    const zones = fc.constantFrom('Europe/Berlin', 'America/St_Johns', 'Australia/Lord_Howe', 'Asia/Kathmandu', 'UTC');
+    fc.assert(
+      fc.property(
+        zones,
+        fc.array(fc.integer({ min: 1_000, max: 2_000_000 }), { maxLength: 20 }),
+        (timeZone, quarters) => {
+          const counted = quarters.sort((a, b) => a - b).map((quarter) => ({ at: quarter * 900_000, count: 1 }));
+          const format = new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', hourCycle: 'h23' });
+          const expected = Array.from({ length: 24 }, () => 0);
+          for (const { at: time } of counted) {
+            const hour = Number(format.format(time));
+            expected[hour] = (expected[hour] ?? 0) + 1;
+          }
+          expect(hoursOfDay(counted, timeZone)).toEqual(expected);
+        },
+      ),
     );
   });
 });

@@ -178,6 +178,8 @@ export function completeEvents(): BanEvent[] {
       reputation: { source: 'abuseipdb', score: 0, reports: 0, checked_at: at },
       history: { bans: 3, window_days: 7, first_seen_at: at },
     };
+    if (event.type === 'unban.decided')
+      return [{ ...event, ban, decision: { ...event.decision, allowlist_hours: 24 } }, event];
     return [{ ...event, ban } as BanEvent, event];
   });
 }

@@ -28,6 +28,7 @@ export const addCheck: AddCommand = (program, context) => {
       try {
         await checkApi(config, tools, report);
         await checkWatchers(config, { containers, tools }, report);
+        await checkReputation(config, tools, report);
       } finally {
         await close();
       }
@@ -117,6 +118,28 @@ async function checkApi({ mailcow_api }: Config, tools: WatcherTools, report: Re
     report.good('mailcow_api', found ?? 'configured');
   } catch (error) {
     report.bad('mailcow_api', error);
+  }
+}
+
+/** One call of each, about an address that harms nobody; it counts against the budget of the day, and says so. */
+async function checkReputation(config: Config, { http, clock }: WatcherTools, report: Report): Promise<void> {
+  if (Object.keys(config.reputation).length === 0) return;
+  const { buildSources } = await import('../reputation-sources.ts');
+  const { openLedger } = await import('../ledger/ledger.ts');
+  const isThere = (statSync(config.state, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  try {
+    // Where there is none yet, none is made.
+    const ledger = openLedger(isThere ? config.state : ':memory:', Date.now);
+    for (const source of buildSources(config, { http, clock, budgets: ledger.budgets })) {
+      const name = `reputation ${source.name}`;
+      await source.probe(AbortSignal.timeout(PROBE_MS)).then(
+        (found) => report.good(name, found),
+        (error: unknown) => report.bad(name, error),
+      );
+    }
+    ledger.close();
+  } catch (error) {
+    report.bad('reputation', error);
   }
 }
 

@@ -134,7 +134,7 @@ function createDnsbl(
       aliveAt.clear();
       await withClient(signal, (client) => Promise.all(zones.map((zone) => listingIn(zone, LISTED, client))));
       const used = `${formatCount(budget.used('lookup'))} of ${formatCount(daily_lookups)}`;
-      return `${plural(zones.length, 'list')} answer; ${used} of today's lookups are used`;
+      return `${plural(zones.length, 'list answers', 'lists answer')}; ${used} of today's lookups are used`;
     },
   };
 }

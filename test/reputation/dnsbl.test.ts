@@ -133,7 +133,7 @@ describe('block lists', () => {
     now += HOUR_MS;
     await source.lookUp(ip('45.8.0.3'), never);
     expect(alivenessAsked()).toBe(2);
-    expect(await source.probe(never)).toBe("1 list answer; 3 of 10,000 of today's lookups are used");
+    expect(await source.probe(never)).toBe("1 list answers; 3 of 10,000 of today's lookups are used");
   });
 
   it('are not waited for longer than is configured, nor where nobody waits any more', async () => {

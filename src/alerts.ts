@@ -10,11 +10,12 @@ import type { LanePace, Notifier, NotifierTools } from './core/notifier.ts';
 import type { Schedule } from './core/schedule.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { type Calendar, Digests } from './pipeline/digests.ts';
-import { createDispatcher } from './pipeline/dispatcher.ts';
+import { createDispatcher, type LanePlan } from './pipeline/dispatcher.ts';
 import { createLane, type Lane, type LaneRules, type LaneState } from './pipeline/lane.ts';
 import type { Trouble } from './pipeline/lane-trouble.ts';
 import type { Consumer, Recorder } from './pipeline/recorder.ts';
 import { createRoute, createUrgency } from './pipeline/route.ts';
+import { wantsReports } from './reputation-sources.ts';
 
 /** Loaded where a notifier has quiet hours or a digest. */
 type LocalTime = typeof import('./pipeline/local-time.ts');
@@ -27,12 +28,18 @@ export interface AlertsOptions {
   recorder: Pick<Recorder, 'announce' | 'announceTo' | 'envelope' | 'setConsumers'>;
   /** Is handed each ban that begins, in a lane of its own. */
   policy?: Notifier | undefined;
+  /** The same for whoever tells others of banned addresses. */
+  reporting?: Notifier | undefined;
 }
 
 /** The lane of the auto-unban policy; no notifier may have this name. */
 export const POLICY = 'auto-unban';
 /** It only takes note of them. */
 const POLICY_PACE: LanePace = { groupIntervalMs: 0, minIntervalMs: 0, maxEvents: 500 };
+/** The lane that reports banned addresses; no notifier may have this name either. */
+export const REPORTS = 'abuse-reports';
+/** So many bans, with up to ten offenders each, are reported well within the time of one attempt. */
+const REPORTS_PACE: LanePace = { groupIntervalMs: 0, minIntervalMs: 0, maxEvents: 5 };
 
 /** Who is told of what, when: the lanes, routes and digests of a configuration, which may be exchanged while they run. */
 export class Alerts {
@@ -49,7 +56,6 @@ export class Alerts {
     const { ledger, clock, recorder } = this.#options;
     const localTime = await loadLocalTime(config);
     recorder.setConsumers(consumersOf(config));
-    const policy = this.#options.policy;
     this.#digests = new Digests({
       ledger,
       clock,
@@ -59,7 +65,7 @@ export class Alerts {
       publishTo: (consumer, event, alsoWrite) => recorder.announceTo(consumer, event, alsoWrite),
     });
     await this.#dispatcher.update([
-      ...(policy === undefined ? [] : [{ consumer: POLICY, version: '', create: () => this.#policyLane(policy) }]),
+      ...this.#ownLanes(),
       ...config.notifiers.map((each) => ({
         consumer: each.name,
         version: fingerprintOf([each, config.time_zone, config.locale]),
@@ -106,9 +112,16 @@ export class Alerts {
     });
   }
 
-  #policyLane(notifier: Notifier): Lane {
-    const { ledger, clock, logger } = this.#options;
-    return createLane({ consumer: POLICY, notifier, pace: POLICY_PACE, outbox: ledger.deliveries, clock, logger });
+  /** Those of no notifier's: they go on as they are. */
+  #ownLanes(): LanePlan[] {
+    const { ledger, clock, logger, policy, reporting } = this.#options;
+    const plan = (consumer: string, notifier: Notifier | undefined, pace: LanePace): LanePlan[] => {
+      if (notifier === undefined) return [];
+      const onTrouble = (trouble: Trouble) => this.#tellTrouble(consumer, trouble);
+      const lane = { consumer, notifier, pace, outbox: ledger.deliveries, clock, logger, onTrouble };
+      return [{ consumer, version: '', create: () => createLane(lane) }];
+    };
+    return [...plan(POLICY, policy, POLICY_PACE), ...plan(REPORTS, reporting, REPORTS_PACE)];
   }
 
   #tellTrouble(name: string, trouble: Trouble): void {
@@ -130,7 +143,7 @@ export class Alerts {
   /** What is owed to a notifier that is gone from the configuration waits for a person. */
   #tellAbandoned({ notifiers }: Config): void {
     const { ledger, logger } = this.#options;
-    const names = new Set([POLICY, ...notifiers.map(({ name }) => name)]);
+    const names = new Set([POLICY, REPORTS, ...notifiers.map(({ name }) => name)]);
     for (const { consumer, owed } of ledger.deliveries.summary()) {
       if (owed === 0 || names.has(consumer)) continue;
       const hint = `\`cowbell outbox drop ${consumer}\` gives them up`;
@@ -140,13 +153,17 @@ export class Alerts {
 }
 
 export function consumersOf(config: Config): Consumer[] {
-  const policy = { name: POLICY, wants: (event: BanEvent) => event.type === 'ban.started' };
+  const wantsBans = (event: BanEvent) => event.type === 'ban.started';
   const notifiers = config.notifiers.map((each) => {
     const { name, quiet_hours } = each;
     const wants = createRoute(each);
     return quiet_hours === undefined ? { name, wants } : { name, wants, isUrgent: createUrgency(quiet_hours.urgent) };
   });
-  return config.auto_unban.mode === 'off' ? notifiers : [policy, ...notifiers];
+  return [
+    ...(config.auto_unban.mode === 'off' ? [] : [{ name: POLICY, wants: wantsBans }]),
+    ...(wantsReports(config) ? [{ name: REPORTS, wants: wantsBans }] : []),
+    ...notifiers,
+  ];
 }
 
 function schedulesOf(config: Config): { consumer: string; schedule: Schedule }[] {

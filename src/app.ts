@@ -21,6 +21,7 @@ import { SourceHealth } from './pipeline/source-health.ts';
 import { sourceNameOf, superviseWatcher } from './pipeline/supervise.ts';
 import { createTicker } from './pipeline/ticker.ts';
 import { Allowances } from './reputation/allowances.ts';
+import { wantsReports } from './reputation-sources.ts';
 import { createUnbanners } from './unbanners.ts';
 import { VERSION } from './version.ts';
 
@@ -85,7 +86,9 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
     const unbanners = createUnbanners(config, chosen, watcherTools);
     const allowances = new Allowances({ ledger, clock, logger, required: unbanners.required });
     const policy = await loadPolicy(config, { ledger, clock, logger, http, recorder, unbanners, allowances });
-    const alerts: Alerts = new Alerts({ ledger, clock, logger, recorder, notifier, policy: policy?.consumer() });
+    const reporting = await loadReporting(config, { ledger, clock, http });
+    const lanes = { policy: policy?.consumer(), reporting };
+    const alerts: Alerts = new Alerts({ ledger, clock, logger, recorder, notifier, ...lanes });
     teardown.push('lanes', () => alerts.stop(DRAIN_MS), DRAIN_MS + 1_000);
     await alerts.configure(config);
     const health = new SourceHealth({
@@ -185,6 +188,12 @@ async function loadPolicy(config: Config, tools: AutoUnbanTools) {
   if (config.auto_unban.mode === 'off') return undefined;
   const { buildAutoUnban } = await import('./auto-unban.ts');
   return buildAutoUnban(config, tools);
+}
+
+async function loadReporting(config: Config, tools: Pick<AutoUnbanTools, 'ledger' | 'clock' | 'http'>) {
+  if (!wantsReports(config)) return undefined;
+  const { buildReporting } = await import('./abuse-reports.ts');
+  return buildReporting(config, tools);
 }
 
 function openState(config: Config, clock: Clock): { ledger: Ledger; release: () => void } {

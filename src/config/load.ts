@@ -21,8 +21,8 @@ const LARGEST_FILE = 1_048_576;
 /** Where the file is looked for when none is named. */
 const PLACES = ['cowbell.yaml', '/etc/cowbell/cowbell.yaml'];
 
-/** The lane of the auto-unban policy. */
-const RESERVED = 'auto-unban';
+/** Lanes that are no notifier's: of the auto-unban policy, and of reports about banned addresses. */
+const RESERVED = ['auto-unban', 'abuse-reports'];
 
 /** The registry holds kinds with options of their own; here they are only names. */
 const REPUTATION = reputationDefinitions as unknown as readonly ReputationDefinition[];
@@ -169,10 +169,10 @@ function nameAll(input: unknown, findings: Finding[]): { watchers: string[]; not
           message: `there are two named "${safeText(name, 64)}"; give each a name of its own`,
         });
       }
-      if (key === 'notifiers' && name === RESERVED)
+      if (key === 'notifiers' && RESERVED.includes(name))
         findings.push({
           path: [key, index, 'name'],
-          message: `"${RESERVED}" is what the policy is called; give it another name`,
+          message: `"${name}" is what a lane of cowbell's own is called; give it another name`,
         });
       seen.add(name);
       return name;

@@ -36,6 +36,29 @@ export interface ReputationSource {
   probe(signal: AbortSignal): Promise<string>;
 }
 
+/** What is told of an address that was banned: nothing of whom it tried to be, or of whom it attacked. */
+export interface AbuseReport {
+  ip: Ip;
+  /** When it was banned, ms since the epoch. */
+  at: number;
+  attempts: number;
+  /** `smtp`, `imap`, `sogo` … */
+  services: readonly string[];
+}
+
+/**
+ * What came of a report. `known`: there is one of us already, of the last minutes; `spent`: no more are taken today; `refused`:
+ * this one never will be.
+ */
+export type ReportOutcome = { kind: 'taken' | 'known' } | { kind: 'spent' | 'refused'; reason: string };
+
+/** Somebody who can be told of addresses. */
+export interface AbuseReporter {
+  readonly name: string;
+  /** Throws `TransientError` when there is no answer now, and `PermanentError` where nothing is taken until a person acts. */
+  report(report: AbuseReport, signal: AbortSignal): Promise<ReportOutcome>;
+}
+
 /** Calls that a far side takes in a day, counted across restarts. */
 export interface Budget {
   /** Takes one call of today's; false if none is left. */
@@ -65,4 +88,6 @@ export interface ReputationDefinition<Options extends z.ZodObject = z.ZodObject>
   mistakes?(options: z.output<Options>): { option: string; message: string }[];
   /** Opens nothing: no socket, timer or file. */
   create(options: z.output<Options>, tools: ReputationTools): ReputationSource;
+  /** Where it can be told of addresses, too: has an option `report`, and is asked only where that is given. */
+  createReporter?(options: z.output<Options>, tools: ReputationTools): AbuseReporter;
 }

@@ -29,6 +29,13 @@ export class AdminList {
     return this.#db.run('DELETE FROM admin_lists WHERE list = ? AND entry = ?', this.#list, entry) > 0;
   }
 
+  /** All of it, in no order. */
+  entries(): string[] {
+    return this.#db
+      .all<{ entry: string }>('SELECT entry FROM admin_lists WHERE list = ?', this.#list)
+      .map(({ entry }) => entry);
+  }
+
   /** Marks what a complete list no longer holds; a restart of netfilter empties and refills what it applies. */
   markMissing(present: ReadonlySet<string>, at: number): void {
     for (const { entry } of this.#db.all<{ entry: string }>(

@@ -4,8 +4,8 @@ import type { Database } from './database.ts';
 export interface AuditEntry {
   /** ms since the epoch. */
   at: number;
-  by: 'policy' | 'person';
-  /** `lift`, `keep`, `would-lift`, `lifted`, `failed`, `allow`, `deny` … */
+  by: 'policy' | 'person' | 'reports';
+  /** `lift`, `keep`, `would-lift`, `lifted`, `failed`, `allow`, `deny`, `report`, `no-report` … */
   action: string;
   network: string;
   jail?: string | undefined;

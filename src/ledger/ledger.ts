@@ -1,4 +1,5 @@
 import type { Cursor } from '../core/watcher.ts';
+import { AbuseReportLog } from './abuse-reports.ts';
 import { AdminList } from './admin-list.ts';
 import { AllowanceList } from './allowances.ts';
 import { Audit } from './audit.ts';
@@ -36,6 +37,7 @@ export class Ledger {
   readonly opinions: Opinions;
   readonly budgets: Budgets;
   readonly allowances: AllowanceList;
+  readonly abuseReports: AbuseReportLog;
   readonly #db: Database;
 
   constructor(db: Database, now: () => number) {
@@ -53,6 +55,7 @@ export class Ledger {
     this.opinions = new Opinions(db);
     this.budgets = new Budgets(db, now);
     this.allowances = new AllowanceList(db);
+    this.abuseReports = new AbuseReportLog(db);
   }
 
   /** All of `work` is committed, or nothing of it. */
@@ -179,6 +182,11 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
        (SELECT source, subject FROM opinions WHERE checked_at < ? LIMIT ${PRUNED_AT_ONCE})`,
     now - limits.eventsMs,
   );
+  const reports = db.run(
+    `DELETE FROM abuse_reports WHERE (ban_id, subject) IN
+       (SELECT ban_id, subject FROM abuse_reports WHERE at < ? LIMIT ${PRUNED_AT_ONCE})`,
+    now - limits.eventsMs,
+  );
   const evidence = db.run(
     `DELETE FROM evidence WHERE id IN (SELECT id FROM evidence WHERE at < ? ORDER BY at LIMIT ${PRUNED_AT_ONCE})`,
     now - limits.evidenceMs,
@@ -234,6 +242,7 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
     decisions +
     audit +
     opinions +
+    reports +
     evidence +
     surplus +
     rejects +

@@ -228,4 +228,16 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX audit_by_ban ON audit (ban_id) WHERE ban_id IS NOT NULL;
   CREATE INDEX audit_lifts ON audit (at) WHERE action IN ('lift', 'would-lift');
   `,
+  `
+  -- subject: an address of the ban, or its network; reported: somebody outside was told of it, else it was decided not to
+  CREATE TABLE abuse_reports (
+    ban_id   TEXT NOT NULL,
+    subject  TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    reported INTEGER NOT NULL,
+    PRIMARY KEY (ban_id, subject)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX abuse_reports_by_subject ON abuse_reports (subject, at) WHERE reported = 1;
+  CREATE INDEX abuse_reports_by_time ON abuse_reports (at);
+  `,
 ];

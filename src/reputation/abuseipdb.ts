@@ -5,12 +5,13 @@ import { secretText } from '../core/options.ts';
 import type { Opinion, ReputationDefinition, ReputationSource, ReputationTools } from '../core/reputation.ts';
 import { formatCount } from '../core/text.ts';
 import { createAbuseipdbCall } from './abuseipdb-call.ts';
+import { createAbuseipdbReporter } from './abuseipdb-report.ts';
 
 const HOUR_MS = 3_600_000;
 /** It answers about this one, and nobody is harmed. https://docs.abuseipdb.com/#check-endpoint */
 const HARMLESS = '127.0.0.1' as Ip;
 
-/** What it is told of itself. The daily limits of each plan: https://www.abuseipdb.com/pricing */
+/** The daily limits of each plan: https://www.abuseipdb.com/pricing */
 export const AbuseipdbOptions = z.strictObject({
   key: secretText().describe('A key of AbuseIPDB’s API, version 2'),
   url: z
@@ -28,6 +29,14 @@ export const AbuseipdbOptions = z.strictObject({
     .max(32)
     .default(24)
     .describe('Prefix length of the widest network that your plan may ask about: 24 without one, 16 with the largest'),
+  report: z
+    .strictObject({
+      daily: z.int().min(1).max(1_000_000).default(1_000).describe('Addresses that it is told of in a day'),
+    })
+    .optional()
+    .describe(
+      'Tell it of addresses that the server banned, with the time, the number of failures and the services; not of own users’',
+    ),
 });
 
 /** https://docs.abuseipdb.com/#check-endpoint; `isWhitelisted` is said there to be no basis for anything. */
@@ -56,15 +65,13 @@ export const abuseipdbSource: ReputationDefinition<typeof AbuseipdbOptions> = {
   summary: 'AbuseIPDB: what others report of an address. Addresses of bans that may be lifted are sent to it',
   options: AbuseipdbOptions,
   create: createAbuseipdb,
+  createReporter: (options, tools) => createAbuseipdbReporter({ ...callOptionsOf(options), ...options.report }, tools),
 };
 
-function createAbuseipdb(
-  { key, url, ...options }: z.output<typeof AbuseipdbOptions>,
-  tools: ReputationTools,
-): ReputationSource {
+function createAbuseipdb(options: z.output<typeof AbuseipdbOptions>, tools: ReputationTools): ReputationSource {
   const { type: name } = abuseipdbSource;
   const { clock, budget } = tools;
-  const call = createAbuseipdbCall({ key, url, timeoutMs: options.timeout_seconds * 1000 }, tools);
+  const call = createAbuseipdbCall(callOptionsOf(options), tools);
   const maxAgeInDays = String(options.max_age_days);
   const check = async (ip: Ip, signal: AbortSignal) => {
     const { data } = await call(
@@ -116,6 +123,10 @@ function createAbuseipdb(
       return `answers, and takes the key; this was one of today's checks, ${used} of ${daily} are used`;
     },
   };
+}
+
+function callOptionsOf({ key, url, timeout_seconds }: z.output<typeof AbuseipdbOptions>) {
+  return { key, url, timeoutMs: timeout_seconds * 1000 };
 }
 
 /** Of IPv6 nothing is documented. */

@@ -190,9 +190,9 @@ it.each([
   expect(() => parseConfig(`notifiers: [{type: console}]\n${yaml}`, { env: {} })).toThrow(message);
 });
 
-it('no notifier may have the name of the policy', () => {
-  const named = () => parseConfig('notifiers: [{type: console, name: auto-unban}]', { env: {} });
-  expect(named).toThrow('notifiers[0].name: "auto-unban" is what the policy is called');
+it.each(['auto-unban', 'abuse-reports'])('no notifier may have the name of a lane of our own: %s', (name) => {
+  const named = () => parseConfig(`notifiers: [{type: console, name: ${name}}]`, { env: {} });
+  expect(named).toThrow(`notifiers[0].name: "${name}" is what a lane of cowbell's own is called`);
 });
 
 it('networks of the policy are kept in one spelling', () => {

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { Ip } from '../../src/core/network.ts';
 import { openLedger } from '../../src/ledger/ledger.ts';
 import { net } from '../support/recorder-harness.ts';
 
@@ -88,5 +89,23 @@ it('allowances are kept until they are taken off', () => {
   expect(ledger.prune(LIMITS, 1_000 * DAY_MS)).toBe(0);
   expect(ledger.allowances.remove(office)).toBe(true);
   expect(ledger.allowances.standing()).toHaveLength(1);
+  ledger.close();
+});
+
+it('what was reported of a ban is known as long as its event, and when an address was last reported', () => {
+  const ledger = open();
+  const ip = '192.0.2.7' as Ip;
+  const log = ledger.abuseReports;
+  log.add({ banId: 'one', subject: ip, at: 1_000, isReported: true });
+  log.add({ banId: 'two', subject: ip, at: 2_000, isReported: false });
+  log.add({ banId: 'two', subject: net('192.0.2.0/24'), at: 2_000, isReported: false });
+  expect([log.has('one', ip), log.has('two', net('192.0.2.0/24')), log.has('one', net('192.0.2.0/24'))]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  expect([log.lastAt(ip), log.lastAt('192.0.2.8' as Ip)]).toEqual([1_000, undefined]);
+  expect(ledger.prune(LIMITS, 1_001 + LIMITS.eventsMs)).toBe(1);
+  expect([log.has('one', ip), log.has('two', ip), log.lastAt(ip)]).toEqual([false, true, undefined]);
   ledger.close();
 });

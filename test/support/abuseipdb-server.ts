@@ -23,14 +23,14 @@ export interface AbuseipdbServer {
   /** Those that were accepted. */
   reports: ReceivedReport[];
   /**
-   * Answers every request with this from now on; `hang` never answers, `cut` ends the connection; undefined to answer as
-   * AbuseIPDB does.
+   * Answers every request with this from now on; `hang` never answers, `cut` ends the connection, `keep` does what it is
+   * asked and then says nothing; undefined to answer as AbuseIPDB does.
    */
   answerWith(answer: FixedAnswer | undefined): void;
   close(): Promise<void>;
 }
 
-export type FixedAnswer = { status: number; headers?: Record<string, string>; body?: string } | 'hang' | 'cut';
+export type FixedAnswer = { status: number; headers?: Record<string, string>; body?: string } | 'hang' | 'cut' | 'keep';
 
 interface ServerOptions {
   /** Calls of each kind that the plan has in a day. */
@@ -56,7 +56,8 @@ export async function startAbuseipdb({ daily = 1_000, now = Date.now }: ServerOp
     requests.push(`${call} ${subject}`);
     if (fixed === 'hang') return;
     if (fixed === 'cut') return void response.destroy();
-    if (fixed !== undefined) return void response.writeHead(fixed.status, fixed.headers).end(fixed.body ?? '');
+    if (fixed !== undefined && fixed !== 'keep')
+      return void response.writeHead(fixed.status, fixed.headers).end(fixed.body ?? '');
     if (request.headers.key !== ABUSEIPDB_KEY)
       return fail(response, 401, 'Authentication failed. Your API key is either missing, incorrect, or revoked.');
     if (request.headers.accept !== 'application/json') return void response.writeHead(200).end('<html>');
@@ -106,6 +107,7 @@ export async function startAbuseipdb({ daily = 1_000, now = Date.now }: ServerOp
     }
     reportedAt.set(ip, now());
     reports.push({ ip, categories, comment, timestamp });
+    if (fixed === 'keep') return;
     return succeed(response, { data: { ipAddress: ip, abuseConfidenceScore: scores.get(ip) ?? 0 } }, headers);
   };
 

@@ -49,6 +49,10 @@ export interface RigOptions {
   path?: string;
   clock?: { now(): number };
   uptime?: () => number;
+  /** With netfilter's log, so that a ban is told once the log has told of it, too. */
+  withLog?: boolean;
+  /** Without it, the log is all that tells of bans. */
+  withState?: boolean;
 }
 
 /** The policy over a ledger, a real Redis and somebody who works off its queue, fed with bans by hand. */
@@ -62,12 +66,15 @@ export function createRig({
   path,
   clock,
   uptime,
+  withLog = false,
+  withState = true,
 }: RigOptions) {
   const now = () => clock?.now() ?? Date.now();
   const h = createHarness({
     startedAt: now() - 1_000,
     clock: { now },
-    withLog: false,
+    withLog,
+    withRedis: withState,
     ...(path !== undefined && { path }),
   });
   const { ledger, recorder } = h;
@@ -109,6 +116,8 @@ export function createRig({
   return {
     ...h,
     policy,
+    /** What the state of the server says. */
+    observe: h.state,
     startPurge: () => {
       purge = startPurge(redis.client, { everyMs: 30 });
       return purge;
@@ -131,8 +140,8 @@ export function createRig({
       await consumer.notify(deliveryOf(event.id, [event]), stop.signal);
       return event;
     },
-    /** Hands a delivery over once more. */
-    repeat: (event: BanEvent) => consumer.notify(deliveryOf(event.id, [event]), stop.signal),
+    /** Hands an event over, or does so once more. */
+    handOver: (event: BanEvent) => consumer.notify(deliveryOf(event.id, [event]), stop.signal),
     /** What the Redis watcher would see. */
     async sync() {
       const fields = await redis.client.hkeys('F2B_ACTIVE_BANS');

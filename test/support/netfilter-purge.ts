@@ -11,10 +11,11 @@ export interface NetfilterPurge {
 
 /**
  * Plays the part of netfilter that lifts bans: every `everyMs` (ten seconds in the real one) it works off F2B_QUEUE_UNBAN,
- * takes a field that is spelt as the ban is, and drops any other.
+ * takes a field that is spelt as the ban is, and drops any other. It knows the bans that it has made itself: `forgotten` are
+ * those that an earlier life of it left in the hash.
  * https://github.com/mailcow/mailcow-dockerized/blob/master/data/Dockerfiles/netfilter/main.py (autopurge, unban)
  */
-export function startPurge(client: Redis, { everyMs = 200 } = {}): NetfilterPurge {
+export function startPurge(client: Redis, { everyMs = 200, forgotten = [] as string[] } = {}): NetfilterPurge {
   const printed: string[] = [];
   const lifted: string[] = [];
   const stop = new AbortController();
@@ -27,7 +28,7 @@ export function startPurge(client: Redis, { everyMs = 200 } = {}): NetfilterPurg
   };
   const work = async () => {
     for (const field of Object.keys(await client.hgetall('F2B_QUEUE_UNBAN'))) {
-      if ((await client.hexists('F2B_ACTIVE_BANS', field)) === 1) {
+      if (!forgotten.includes(field) && (await client.hexists('F2B_ACTIVE_BANS', field)) === 1) {
         await print(`Unbanning ${field}`);
         await client.hdel('F2B_ACTIVE_BANS', field);
         lifted.push(field);

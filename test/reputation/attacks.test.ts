@@ -233,25 +233,32 @@ describe('forged lines of a log', () => {
 
 describe('a clock that jumps', () => {
   it('a day forward leaves the caps as they are', async () => {
-    const { purge, ban, time } = attacked({
+    const { purge, ban, time, reasons } = attacked({
       settings: { max_lifts_per_hour: 2, max_previous_bans: 50 },
     });
     await ban('45.8.0.1/32');
     await ban('45.8.0.2/32');
     time.aheadMs += 25 * HOUR_MS;
     expect((await ban('45.8.0.3/32')).state).toBe('kept');
+    // Nor is it forgotten who was lifted.
+    await ban('45.8.0.2/32');
+    expect(reasons()).toContain(AGAIN);
     expect(purge.lifted).toHaveLength(2);
   });
 
   it('a little back lets nobody in again who failed after a lift', async () => {
-    const { ban, reasons, time } = attacked({
+    const { rig, ban, reasons, time } = attacked({
+      delayMs: 2_000,
       settings: { max_lifts_per_network: 9, max_previous_bans: 50 },
     });
-    await ban(SOMEBODY);
-    // The next ban begins before the lift of the first, and is decided on after it.
-    time.aheadMs -= 10_000;
+    const { event } = await ban(SOMEBODY);
+    const { decidedAt = 0 } = rig.ledger.decisions.of('ban' in event ? event.ban.id : '') ?? {};
+    // The next ban begins before the lift of the first was decided, and is decided on after that.
+    time.aheadMs += decidedAt - 1_000 - (Date.now() + time.aheadMs);
     expect((await ban(SOMEBODY)).state).toBe('kept');
     expect(reasons()).toContain(AGAIN);
+    expect(rig.ledger.decisions.liftsOf(net(SOMEBODY), 0, false)).toHaveLength(1);
+    expect(Date.now() + time.aheadMs).toBeGreaterThan(decidedAt);
   });
 
   it('at random, forwards and backwards, leaves the caps as they are', { timeout: 120_000 }, async () => {

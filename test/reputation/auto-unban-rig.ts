@@ -45,6 +45,7 @@ export interface RigOptions {
   settings?: Partial<PolicySettings>;
   mode?: Mode;
   tellsAll?: boolean;
+  delayMs?: number;
   unbanner?: Unbanner;
   path?: string;
   clock?: { now(): number };
@@ -62,6 +63,7 @@ export function createRig({
   settings,
   mode = 'enforce',
   tellsAll = true,
+  delayMs = 0,
   unbanner,
   path,
   clock,
@@ -100,7 +102,7 @@ export function createRig({
     logger: SILENT,
     allowances: new Allowances({ ledger, clock: time, logger: SILENT, required }),
     mode,
-    delayMs: 0,
+    delayMs,
     tellsAll,
     judge,
     unbannerOf,

@@ -27,7 +27,9 @@ it('audit lists what was decided and done, and bans what of it concerns each', a
   ledger.decisions.expect(ban, AT);
   ledger.decisions.move(ban.id, 'due', 'lifting', AT);
   const entry = { by: 'policy', network, jail: 'netfilter', banId: ban.id } as const;
-  ledger.audit.add({ ...entry, at: AT, action: 'lift', details: { mode: 'enforce', reasons: ['first', 'second'] } });
+  const reputation = { source: 'abuseipdb', score: 3, checked_at: '2026-11-23T12:00:00Z' };
+  const details = { mode: 'enforce', reasons: ['first', 'second'], reputation };
+  ledger.audit.add({ ...entry, at: AT, action: 'lift', details });
   ledger.audit.add({ ...entry, at: AT + 1_000, action: 'failed', details: { reason: 'it still stands' } });
   ledger.audit.add({
     at: AT,
@@ -56,5 +58,19 @@ it('audit lists what was decided and done, and bans what of it concerns each', a
     { action: 'lift', details: { reasons: ['first', 'second'] } },
   ]);
   expect((await cowbell(['audit', '--network', 'nowhere', '-c', file])).err).toMatch(/"nowhere" is no address/);
-  expect((await cowbell(['bans', '-c', file])).out).toMatch(/POLICY\n198\.51\.100\.7\/32 .* stands +lifting\n$/);
+  // What is told of the decision stands beside the ban.
+  expect((await cowbell(['bans', '-c', file])).out).toMatch(
+    /POLICY +WHY\n198\.51\.100\.7\/32 .* stands +lifting +it still stands; first; second\n$/,
+  );
+  expect(JSON.parse((await cowbell(['bans', '--json', '-c', file])).out)).toMatchObject({
+    network: '198.51.100.7/32',
+    reputation: { source: 'abuseipdb', score: 3 },
+    decision: {
+      state: 'lifting',
+      by: 'policy',
+      mode: 'enforce',
+      reasons: ['first', 'second'],
+      failure: 'it still stands',
+    },
+  });
 });

@@ -225,11 +225,11 @@ describe('bans and outbox', () => {
       ledger.deliveries.publish(sampleEvent('e2'), [{ name: 'slack' }]);
     });
     expect((await cowbell(['bans', '-c', file])).out).toBe(
-      `NETWORK          JAIL       SINCE                 UNTIL                 ATTEMPTS  SERVICES  STATE   POLICY
-185.36.81.23/32  netfilter  2026-11-23T11:48:41Z  2026-11-23T12:18:41Z  0         -         stands  -
+      `NETWORK          JAIL       SINCE                 UNTIL                 ATTEMPTS  SERVICES  STATE   POLICY  WHY
+185.36.81.23/32  netfilter  2026-11-23T11:48:41Z  2026-11-23T12:18:41Z  0         -         stands  -       -
 `,
     );
-    expect((await cowbell(['bans', '--all', '-c', file])).out).toMatch(/5\.188\.206\.14\/32 .* lifted {2}-\n/);
+    expect((await cowbell(['bans', '--all', '-c', file])).out).toMatch(/5\.188\.206\.14\/32 .* lifted {2}- +-\n/);
     const json = (await cowbell(['bans', '--json', '-c', file])).out
       .trim()
       .split('\n')

@@ -1,4 +1,4 @@
-/** Writes what follows from the schemas: the example, the JSON Schemas and the reference. A test tells when they are stale. */
+/** Writes what follows from code: the example, the JSON Schemas, the reference and the board. A test tells when they are stale. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generatedFiles } from './generated-files.ts';

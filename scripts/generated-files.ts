@@ -2,8 +2,9 @@ import { exampleConfig } from '../src/config/example.ts';
 import { configJsonSchema } from '../src/config/json-schema.ts';
 import { configReference } from '../src/config/reference.ts';
 import { webhookSchema } from '../src/notifiers/cloud-event.ts';
+import { board } from './board/board.ts';
 
-/** Files that are made from the schemas, by their path. */
+/** Files that are made from code, by their path: from the schemas, and the board. */
 export function generatedFiles(): Record<string, string> {
   const json = (value: object) => `${JSON.stringify(value, undefined, 2)}\n`;
   return {
@@ -11,5 +12,6 @@ export function generatedFiles(): Record<string, string> {
     'docs/cowbell.schema.json': json(configJsonSchema()),
     'docs/events.schema.json': json(webhookSchema()),
     'docs/configuration.md': configReference(),
+    'deploy/grafana/cowbell.json': json(board()),
   };
 }

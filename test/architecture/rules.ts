@@ -14,6 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   http: [],
   mail: [],
   ops: [],
+  origins: [],
   watchers: [],
   notifiers: [],
   // The same far sides that are watched.

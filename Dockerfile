@@ -11,7 +11,7 @@ COPY src src
 RUN node node_modules/typescript/bin/tsc -p tsconfig.build.json \
  && npm prune --omit=dev --omit=optional --ignore-scripts \
  && find node_modules \( -name test -o -name tests -o -name '*.test.js' -o -name '*.map' -o -name '*.md' \
-      -o -name '*.ts' -o -name '*.cts' -o -name '*.mts' \) -prune -exec rm -rf {} +
+      -o -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*-ipv[46].mmdb' \) -prune -exec rm -rf {} +
 
 FROM ${NODE_IMAGE}
 # With a read-only root the state is the one place to write to, also for what `replay` and `demo` keep for seconds.

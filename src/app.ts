@@ -9,6 +9,7 @@ import type { BanEvent } from './core/event.ts';
 import type { Logger } from './core/logger.ts';
 import { Teardown } from './core/teardown.ts';
 import type { Watcher, WatcherTools } from './core/watcher.ts';
+import { openOrigins } from './enrich.ts';
 import { createEventLog } from './event-log.ts';
 import { createHttpClient } from './http/client.ts';
 import { lockLedger } from './ledger/database.ts';
@@ -68,6 +69,8 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       redis: config.redis,
       mailcowApi: config.mailcow_api,
     };
+    const origins = await openOrigins(config, { clock, logger });
+    teardown.push('origins', () => origins?.close());
     const chosen = await chooseWatchers(config, containers, logger);
     const watchers = chosen.map((each) => buildWatcher(each, watcherTools));
     const recorder: Recorder = new Recorder({
@@ -75,6 +78,7 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       clock,
       logger,
       settings: recorderSettingsOf(config),
+      originOf: origins?.originOf,
       startedAt,
       consumers: consumersOf(config),
       watchers,

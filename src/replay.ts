@@ -9,6 +9,7 @@ import type { Clock } from './core/clock.ts';
 import { PermanentError } from './core/errors.ts';
 import { Teardown } from './core/teardown.ts';
 import type { LogSource, Watcher } from './core/watcher.ts';
+import { openOrigins } from './enrich.ts';
 import { createHttpClient } from './http/client.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { createSmtpMailer } from './mail/smtp.ts';
@@ -76,11 +77,14 @@ export async function playLog(
     );
     const dispatcher = createDispatcher(lanes);
     teardown.push('lanes', () => dispatcher.stop(1_000));
+    const origins = await openOrigins(config, { clock, logger });
+    teardown.push('origins', () => origins?.close());
     const recorder = new Recorder({
       ledger,
       clock,
       logger,
       settings: recorderSettingsOf(config),
+      originOf: origins?.originOf,
       startedAt: 0,
       consumers: consumersOf(config),
       watchers,

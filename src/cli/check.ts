@@ -2,8 +2,9 @@ import { constants, statSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Config, WatcherConfig } from '../config/schema.ts';
+import { systemClock, toRfc3339 } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
-import { plural } from '../core/text.ts';
+import { plural, safeText } from '../core/text.ts';
 import type { WatcherTools } from '../core/watcher.ts';
 import type { ContainerLogs } from '../logs/container-log.ts';
 import { type AddCommand, type CliContext, CONFIG_OPTION, CommandFailure } from './command.ts';
@@ -24,6 +25,7 @@ export const addCheck: AddCommand = (program, context) => {
       );
       await checkState(config, report);
       await checkRedis(config, report);
+      await checkOrigins(config, report);
       const { containers, tools, close } = await createTools(config);
       try {
         await checkApi(config, tools, report);
@@ -103,6 +105,34 @@ async function checkRedis({ redis, mailcow_api }: Config, report: Report): Promi
   } catch (error) {
     report.bad('redis', error);
   }
+}
+
+const DAY_MS = 86_400_000;
+/** Networks change hands: what is older is told as old. */
+const OLD_MS = 180 * DAY_MS;
+
+async function checkOrigins(config: Config, report: Report): Promise<void> {
+  const { openOrigins } = await import('../enrich.ts');
+  const origins = await openOrigins(config, { clock: systemClock, logger: SILENT });
+  if (origins === undefined) return report.good('enrich', 'off: nobody knows where an address is from');
+  for (const state of origins.states()) {
+    if ('problem' in state) report.bad('enrich', new Error(`${state.path}: ${state.problem}`));
+    else
+      report.good(
+        'enrich',
+        `${state.isShipped ? 'the database that comes with cowbell' : state.path}, ${ageOf(state)}`,
+      );
+  }
+  origins.close();
+}
+
+/** `GeoLite2-Country of 2026-11-23`. */
+function ageOf({ type, builtAt }: { type: string; builtAt: number | undefined }): string {
+  const what = safeText(type, 64) || 'of an unknown kind';
+  if (builtAt === undefined) return what;
+  const age = Date.now() - builtAt;
+  const old = age > OLD_MS ? `: ${plural(Math.floor(age / DAY_MS), 'day')} old, a newer one knows more` : '';
+  return `${what} of ${toRfc3339(builtAt).slice(0, 10)}${old}`;
 }
 
 /** Whatever a watcher tries is over by then. */

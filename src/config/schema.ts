@@ -132,6 +132,22 @@ export const ConfigSchema = z.strictObject({
     })
     .prefault({})
     .describe('What is told of a ban'),
+  enrich: z
+    .strictObject({
+      files: z
+        .array(z.string().min(1))
+        .max(8)
+        .default([])
+        .describe(
+          'MMDB files of countries and networks, by MaxMind, DB-IP, IPinfo or others; the first that knows decides',
+        ),
+      shipped: z
+        .boolean()
+        .default(true)
+        .describe('Ask the database of countries that comes with cowbell where they know nothing'),
+    })
+    .prefault({})
+    .describe('Where addresses are from: looked up on this machine, as alerts are made'),
   reputation: z
     .strictObject(
       Object.fromEntries(

@@ -12,9 +12,10 @@ export const Offender = z.object({
   ip: z.string(),
   attempts: Count,
   country: z.string().optional().describe('ISO 3166-1 alpha-2'),
-  asn: z.int().optional(),
+  asn: z.int().optional().describe('The autonomous system that its network belongs to'),
   as_name: z.string().optional(),
 });
+export type Offender = z.infer<typeof Offender>;
 
 export const EndReason = z
   .enum(['expired', 'lifted-by-cowbell', 'lifted', 'cleared'])

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { EndReason } from '../core/event.ts';
+import type { EndReason, Offender } from '../core/event.ts';
 import type { Network } from '../core/network.ts';
 import type { Database } from './database.ts';
 
@@ -10,7 +10,7 @@ export interface BanReasons {
   rejects?: number;
   services: string[];
   rules: string[];
-  offenders: { ip: string; attempts: number }[];
+  offenders: Offender[];
   accounts: { name: string; attempts: number }[];
   evidence: string[];
 }

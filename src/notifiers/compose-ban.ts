@@ -13,6 +13,7 @@ import {
 } from '../core/message.ts';
 import { hostOf, type Network } from '../core/network.ts';
 import { formatDuration, plural } from '../core/text.ts';
+import { countryName } from './country-name.ts';
 
 type BanTold = Extract<BanEvent, { type: 'ban.started' | 'ban.extended' | 'ban.ended' }>;
 
@@ -122,7 +123,7 @@ function factsOf({ type, ban }: BanTold): Message['facts'] {
   const facts: { label: string; value: Line }[] = [];
   if (type !== 'ban.ended') facts.push(...untilFact(ban));
   const place = placeOf(ban);
-  if (place !== undefined) facts.push({ label: 'From', value: [place] });
+  if (place.length > 0) facts.push({ label: 'From', value: place });
   if (hostOf(ban.network as Network) === undefined && ban.offenders.length > 0) {
     facts.push({ label: 'Offenders', value: tally(ban.offenders.map(({ ip, attempts }) => [ip, attempts])) });
   }
@@ -163,11 +164,19 @@ export function untilFact(ban: Ban): Message['facts'] {
   ];
 }
 
-function placeOf(ban: Ban): Part | undefined {
-  const worst = ban.offenders[0];
-  const parts = [worst?.country, worst?.as_name, worst?.asn === undefined ? undefined : `AS${worst.asn}`];
-  const known = parts.filter((part) => part !== undefined && part !== '');
-  return known.length === 0 ? undefined : words(known.join(' · '), 100);
+/** `Netherlands, Some Net (AS64500)`: where the worst offender is from. */
+function placeOf({ offenders: [worst] }: Ban): Line {
+  const { country, asn, as_name } = worst ?? {};
+  const number = asn === undefined ? undefined : `AS${asn}`;
+  const network: Line =
+    as_name === undefined
+      ? [number ?? ''].filter((text) => text !== '')
+      : [words(as_name, 64), ...(number === undefined ? [] : [` (${number})`])];
+  const parts: Line[] = [country === undefined ? [] : [words(countryName(country), 64)], network];
+  return joinLines(
+    parts.filter((part) => part.length > 0),
+    ', ',
+  );
 }
 
 function tally(counts: readonly [string, number][]): Line {

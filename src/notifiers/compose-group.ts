@@ -157,11 +157,13 @@ function banLine(ban: Ban, tally: GroupTally): Line {
   const end = tally.endOf.get(ban.id);
   const length = lengthOf(ban);
   const account = ban.accounts[0];
+  const country = ban.offenders[0]?.country;
   const users = ban.known_users.slice(0, 2).map((user): Line => [code(user.name)]);
   const services = servicesOf(ban);
   return [
     ...(users.length > 0 ? [`${ICONS.own} `] : []),
     whoOf(ban.network),
+    ...(country === undefined ? [] : [' (', words(country, 8), ')']),
     ...(length === undefined ? [] : [` for ${length}`]),
     ...(ban.attempts > 0 ? [`, ${plural(ban.attempts, 'attempt')}`] : []),
     ...(services.length > 0 ? [' on ', ...services] : []),

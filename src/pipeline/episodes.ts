@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, toRfc3339 } from '../core/clock.ts';
 import type { Ban, BanEvent, EndReason } from '../core/event.ts';
+import type { OriginOf } from '../core/origin.ts';
 import type { BanRecord } from '../ledger/bans.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { boundUntil, EXTENSION_MS } from './ban-rules.ts';
 import { describeBan } from './describe.ts';
-import { joinReasons, weightOf } from './reasons.ts';
+import { joinReasons, weightOf, withOrigins } from './reasons.ts';
 
 /** Networks that one message lists. */
 const LISTED = 10;
@@ -28,12 +29,20 @@ export class Episodes {
   readonly #settings: EpisodeSettings;
   readonly #clock: Clock;
   readonly #publish: (event: BanEvent) => void;
+  readonly #originOf: OriginOf;
 
-  constructor(ledger: Ledger, settings: EpisodeSettings, clock: Clock, publish: (event: BanEvent) => void) {
+  constructor(
+    ledger: Ledger,
+    settings: EpisodeSettings,
+    clock: Clock,
+    publish: (event: BanEvent) => void,
+    originOf: OriginOf,
+  ) {
     this.#ledger = ledger;
     this.#settings = settings;
     this.#clock = clock;
     this.#publish = publish;
+    this.#originOf = originOf;
   }
 
   /** A suspected ban stands: it is told, unless it was adopted. */
@@ -135,7 +144,9 @@ export class Episodes {
       this.#ledger.evidence.reasons(ban.network, since, ban.jail),
       this.#ledger.rejects.inside(ban.network, since),
     );
-    if (ban.reasons === undefined || weightOf(reasons) >= weightOf(ban.reasons)) ban.reasons = reasons;
+    const before = ban.reasons;
+    const weightier = before === undefined || weightOf(reasons) >= weightOf(before) ? reasons : before;
+    ban.reasons = withOrigins(weightier, ban.network, before, this.#originOf);
   }
 
   #tell(type: 'ban.started' | 'ban.extended' | 'ban.ended', ban: BanRecord, at: number): void {

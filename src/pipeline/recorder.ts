@@ -4,6 +4,7 @@ import type { Ban, BanEvent } from '../core/event.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Network } from '../core/network.ts';
 import type { Observation } from '../core/observation.ts';
+import type { OriginOf } from '../core/origin.ts';
 import type { Batch, Watcher, Witness } from '../core/watcher.ts';
 import type { BanRecord } from '../ledger/bans.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -39,6 +40,8 @@ export interface RecorderOptions {
       /** How long a log line waits for the state to confirm it before it is told unconfirmed. */
       confirmWithinMs: number;
     };
+  /** Where offenders are from; nobody knows where it is left out. */
+  originOf?: OriginOf | undefined;
   /** When this process began to watch, in ms since the epoch; 0 for a replay, where nothing is late. */
   startedAt: number;
   consumers: readonly Consumer[];
@@ -71,8 +74,8 @@ export class Recorder {
   constructor(options: RecorderOptions) {
     this.#options = options;
     this.#consumers = options.consumers;
-    const { ledger, settings, clock, startedAt } = options;
-    this.#episodes = new Episodes(ledger, settings, clock, (event) => this.#publish(event));
+    const { ledger, settings, clock, startedAt, originOf = () => ({}) } = options;
+    this.#episodes = new Episodes(ledger, settings, clock, (event) => this.#publish(event), originOf);
     this.#summaries = new Summaries(
       ledger,
       settings,

@@ -1,6 +1,7 @@
 import { hostOf, type Network, networkWithin } from '../core/network.ts';
 import type { BanRecord } from '../ledger/bans.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { countriesOf } from './judge.ts';
 import { decide, type PolicyInput, type PolicySettings, type Verdict } from './policy.ts';
 
 const HOUR_MS = 3_600_000;
@@ -40,7 +41,7 @@ export function backtest(
       isStanding: ban.confirmed,
       score,
       scoreNote: score === undefined ? 'none is kept' : source,
-      countries: undefined,
+      countries: countriesOf(ban),
       knownUsers: ledger.knownUsers
         .inside(ban.network, now - settings.known_user_max_age_days * DAY_MS)
         .map((user) => ({ ...user, lastAt: Math.min(user.lastAt, now) })),

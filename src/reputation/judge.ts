@@ -100,7 +100,7 @@ export function createJudge({
           isStanding,
           score: undefined,
           scoreNote: 'not asked, as it would change nothing',
-          countries: undefined,
+          countries: countriesOf(record),
           knownUsers: ledger.knownUsers.inside(network, now - settings.known_user_max_age_days * DAY_MS),
           previousBans: bans - 1,
           ...liftsOf(record, now, withSuggested),
@@ -109,8 +109,9 @@ export function createJudge({
       const known = needsScore(gather(found), settings) ? await askAll(subjectsOf(found), ask, signal) : undefined;
       return {
         decide() {
-          const { reputation, ...score } = known ?? { reputation: undefined };
-          const input = { ...gather(ledger.bans.byId(banId) ?? found), ...score };
+          const { reputation, countries, ...score } = known ?? { reputation: undefined };
+          const gathered = gather(ledger.bans.byId(banId) ?? found);
+          const input = { ...gathered, ...score, countries: gathered.countries ?? countries };
           return { ...decide(input, settings), reputation };
         },
       };
@@ -131,6 +132,15 @@ function subjectsOf({ network, reasons }: BanRecord): (Ip | Network)[] {
   if (host !== undefined) return [host];
   const offenders = (reasons?.offenders ?? []).map(({ ip }) => ip as Ip);
   return offenders.length === 0 || offenders.length >= NAMED ? [...offenders, network] : offenders;
+}
+
+/** By the databases on this machine; undefined where one of them knows nothing, or more have offended than are named. */
+export function countriesOf({ reasons }: BanRecord): string[] | undefined {
+  const offenders = reasons?.offenders ?? [];
+  const countries = offenders.flatMap(({ country }) => country ?? []);
+  return offenders.length > 0 && offenders.length < NAMED && countries.length === offenders.length
+    ? countries
+    : undefined;
 }
 
 /** The worst of all decides; where one of them cannot be told, nothing is known. */

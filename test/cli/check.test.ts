@@ -5,6 +5,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { startEngine } from '../support/docker-engine.ts';
 import { FAIL2BAN_SOCKET, startFail2banContainer } from '../support/fail2ban-container.ts';
 import { API_KEY, startMailcowApi } from '../support/mailcow-api-server.ts';
+import { mmdbOf } from '../support/mmdb-writer.ts';
 import { cowbell } from '../support/run-cli.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -57,6 +58,28 @@ describe("check tries mailcow's API", () => {
     expect(code).toBe(78);
     expect(err).toContain('watchers[0].type: "mailcow-api" needs `mailcow_api`');
     expect(err).toContain('watchers[1].from: "api" needs `mailcow_api`');
+  });
+});
+
+describe('check opens the databases of origins', () => {
+  it('and says what they are and how old, or what is wrong with them', async () => {
+    const path = join(tempDir(), 'asn.mmdb');
+    writeFileSync(
+      path,
+      mmdbOf([['45.0.0.0/8', { asn: 'AS64500' }]], { type: 'My-\u001b[31mASN', builtAt: Date.now() }),
+    );
+    const { out } = await check(`enrich: {files: [${path}]}\n`);
+    const today = new Date().toISOString().slice(0, 10);
+    expect(out).toContain(`ok    enrich: ${path}, My- [31mASN of ${today}\n`);
+    expect(out).toMatch(/^ok {4}enrich: the database that comes with cowbell, country \S+ of 2026-\d\d-\d\d/m);
+    writeFileSync(path, mmdbOf([], { builtAt: Date.now() - 200 * 86_400_000 }));
+    expect((await check(`enrich: {files: [${path}], shipped: false}\n`)).out).toMatch(/: 200 days old, a newer one/);
+    writeFileSync(path, 'x');
+    const bad = await check(`enrich: {files: [${path}, /none.mmdb]}\n`);
+    expect(bad.out).toContain(`FAIL  enrich: ${path}: it is no MMDB file, or not all of it\n`);
+    expect(bad.out).toContain('FAIL  enrich: /none.mmdb: ENOENT: no such file or directory');
+    expect(bad.code).toBe(1);
+    expect((await check('enrich: {shipped: false}\n')).out).toContain('ok    enrich: off: nobody knows');
   });
 });
 

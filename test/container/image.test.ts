@@ -128,7 +128,7 @@ describe('the image', () => {
       'node_modules',
       'package.json',
     ]);
-    const names = ['*.ts', '*.map', 'test', '*.test.js', 'typescript', 'vitest', 'biome'];
+    const names = ['*.ts', '*.map', '*-ipv4.mmdb', 'test', '*.test.js', 'typescript', 'vitest', 'biome'];
     const wanted = names.flatMap((name) => ['-o', '-name', name]).slice(1);
     const needless = await start(['find', '/app', '(', ...wanted, ')'], [], { entrypoint: ['/bin/busybox'] });
     expect(await finish(needless)).toEqual({ code: 0, text: '' });
@@ -176,6 +176,9 @@ describe('the image', () => {
     feed.write('2026-11-23 12:00:00 CRIT: Banning 45.155.205.9/32 for 30 minutes\n');
     await eventually(() => expect(told()).toContain('45.155.205.9/32'), { timeoutMs: 60_000 });
     expect(await run(cowbell, 'bans')).toContain('45.155.205.9/32');
+    // By the database that comes with it.
+    const [offender] = receiver.events().at(-1)?.data.ban.offenders ?? [];
+    expect(offender).toMatchObject({ ip: '45.155.205.9', country: expect.stringMatching(/^[A-Z]{2}$/) });
     expect(told()).toEqual([...before, '45.155.205.9/32']);
     await cowbell.stop({ t: 15 });
   });
@@ -211,7 +214,9 @@ describe('the image', () => {
 
   it('answers to what the README tells people to do inside', async () => {
     const cowbell = await watchUntilReady();
-    expect(await run(cowbell, 'check')).toContain('reads the container netfilter');
+    const checked = await run(cowbell, 'check');
+    expect(checked).toContain('reads the container netfilter');
+    expect(checked).toMatch(/ok {4}enrich: the database that comes with cowbell, \S.* of 2026-/);
     expect(await run(cowbell, 'outbox', 'list')).toContain('nothing is owed');
     expect(await run(cowbell, 'ring')).toMatch(/webhook: \d+ samples accepted/);
     expect(receiver.problems()).toEqual([]);

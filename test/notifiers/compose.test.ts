@@ -91,7 +91,7 @@ describe('a ban', () => {
       reputation: { source: 'abuseipdb', score: 97, reports: 1_204, checked_at: at(0) },
     };
     const message = composeMessage([event('ban.started', change)]);
-    expect(fact(message, 'From')).toBe('NL · Some Net · AS64500');
+    expect(fact(message, 'From')).toBe('Netherlands, Some Net (AS64500)');
     expect(fact(message, 'Reputation')).toBe('abuseipdb 97 of 100, 1,204 reports');
   });
 

@@ -2,6 +2,7 @@ import type { Ban, BanEvent } from '../../src/core/event.ts';
 import type { Logger } from '../../src/core/logger.ts';
 import { type Network, parseNetwork } from '../../src/core/network.ts';
 import type { Observation } from '../../src/core/observation.ts';
+import type { OriginOf } from '../../src/core/origin.ts';
 import type { Snapshot, Watcher } from '../../src/core/watcher.ts';
 import { openLedger } from '../../src/ledger/ledger.ts';
 import { Recorder, type RecorderOptions } from '../../src/pipeline/recorder.ts';
@@ -28,6 +29,8 @@ interface HarnessOptions {
   clock?: { now(): number };
   /** In place of those that are fed by `log`, `state` and `snapshot`. */
   watchers?: RecorderOptions['watchers'];
+  /** Default: nobody knows. */
+  originOf?: OriginOf;
 }
 
 /** A recorder over a ledger in memory, fed by hand, with what it told and what it asked a witness to look at. */
@@ -38,6 +41,7 @@ export function createHarness({
   path = ':memory:',
   clock,
   watchers,
+  originOf,
 }: HarnessOptions = {}) {
   let now = startedAt;
   let isReady = true;
@@ -66,6 +70,7 @@ export function createHarness({
       rateLimitWindowMs: 600_000,
     },
     startedAt,
+    originOf,
     consumers: [{ name: 'all', wants: (event) => events.push(event) > 0 }],
     watchers: watchers ?? [
       ...(withLog ? [{ watcher: netfilter, reads: (jail: string) => jail === 'netfilter' }] : []),

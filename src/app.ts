@@ -4,7 +4,6 @@ import type { AutoUnbanTools } from './auto-unban.ts';
 import { fingerprintOf } from './config/fingerprint.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
-import { messageOf } from './core/errors.ts';
 import type { BanEvent } from './core/event.ts';
 import type { Logger } from './core/logger.ts';
 import { Teardown } from './core/teardown.ts';
@@ -19,8 +18,10 @@ import { createSmtpMailer } from './mail/smtp.ts';
 import { startHealthServer } from './ops/health-server.ts';
 import { Recorder, type RecorderOptions } from './pipeline/recorder.ts';
 import { SourceHealth } from './pipeline/source-health.ts';
+import { SourceLag } from './pipeline/source-lag.ts';
 import { sourceNameOf, superviseWatcher } from './pipeline/supervise.ts';
 import { createTicker } from './pipeline/ticker.ts';
+import { readinessOf } from './readiness.ts';
 import { Allowances } from './reputation/allowances.ts';
 import { wantsReports } from './reputation-sources.ts';
 import { createUnbanners } from './unbanners.ts';
@@ -106,6 +107,7 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       announce: (event) => recorder.announce(event, () => keepSourceState(ledger, event)),
     });
     teardown.push('health', () => health.stop());
+    for (const { watcher, graceMs } of watchers) health.expect(sourceNameOf(watcher), graceMs);
     const ticker = createTicker({
       clock,
       nextDueAt: () => earliest(recorder.nextDueAt(), alerts.nextDueAt()),
@@ -115,7 +117,19 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       },
       onError: (error) => logger.error({ err: error }, 'what is due could not be recorded; trying again'),
     });
-    const server = await startHealthServer(config.http.listen, () => readinessOf(health, alerts));
+    const lag = new SourceLag();
+    let current = config;
+    const server = await startHealthServer({
+      ...config.http,
+      readiness: () => readinessOf({ health, alerts, ledger }),
+      metrics: async (accept) => {
+        const { measure } = await import('./metrics.ts');
+        const { observed } = recorder;
+        const parts = { config: current, ledger, health, alerts, observed, lag, watchers, now: clock.now() };
+        return measure(parts, accept);
+      },
+      onError: (error) => logger.error({ err: error }, 'the metrics could not be gathered'),
+    });
     teardown.push('health server', () => server.close());
     logger.info(
       {
@@ -123,11 +137,10 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
         host: config.host,
         watchers: watchers.map(({ watcher }) => watcher.name),
         notifiers: config.notifiers.map(({ name }) => name),
-        health: config.http.listen,
+        http: server.address,
       },
       'cowbell is watching',
     );
-    let current = config;
     await Promise.all([
       ticker.run(signal),
       policy?.run(signal),
@@ -150,6 +163,7 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
             cursor: () => ledger.cursor(watcher.name),
             record: (batch) => {
               recorder.record(watcher, batch);
+              lag.note(watcher, batch, clock.now());
               ticker.poke();
             },
           },
@@ -248,17 +262,6 @@ function keepSourceState(ledger: Ledger, event: Extract<BanEvent, { type: 'sourc
   const { name, reason, since } = event.source;
   if (event.type === 'source.down') ledger.setSourceDown({ name, reason, since: Date.parse(since) });
   else ledger.setSourceUp(name);
-}
-
-function readinessOf(health: SourceHealth, alerts: Alerts) {
-  const sources = health.states();
-  try {
-    const lanes = alerts.states();
-    const isReady = sources.every((source) => source.up) && lanes.every((lane) => lane.down !== true);
-    return { ready: isReady, sources, lanes };
-  } catch (error) {
-    return { ready: false, sources, lanes: [], ledger: messageOf(error) };
-  }
 }
 
 function retentionOf({ retention, known_users }: Config): RetentionLimits {

@@ -205,10 +205,11 @@ export const ConfigSchema = z.strictObject({
         .string()
         .regex(LISTEN_ADDRESS, 'expected host:port')
         .default('127.0.0.1:9464')
-        .describe('Where /healthz and /readyz answer. COWBELL_HTTP_LISTEN says it too'),
+        .describe('Where /healthz, /readyz and /metrics answer. COWBELL_HTTP_LISTEN says it too'),
+      token: secretText().optional().describe('Whoever reads /metrics must send it: `Authorization: Bearer …`'),
     })
     .prefault({})
-    .describe('The health server'),
+    .describe('Health and metrics'),
   log: z
     .strictObject({
       level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

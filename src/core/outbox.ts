@@ -22,8 +22,13 @@ export interface Outbox {
   expire(consumer: string, before: number): number;
   /** Events owed to the consumer, claimed ones included, parked ones not; of those not yet claimed only the urgent, if asked. */
   owed(consumer: string, options?: { urgentOnly?: boolean }): number;
-  /** The far side takes nothing until a person acts: kept with the reason until `resume`, by whatever process. */
-  parkLane(consumer: string, reason: string): void;
+  /** When the oldest of what `owed` counts was recorded, ms since the epoch. */
+  oldestAt(consumer: string, options?: { urgentOnly?: boolean }): number | undefined;
+  /**
+   * An attempt failed, and the far side takes nothing until a person acts: kept with the reason until `resume`, by whatever
+   * process.
+   */
+  parkLane(consumer: string, deliveryId: string, reason: string): void;
   isLaneParked(consumer: string): boolean;
   resumeLane(consumer: string): void;
 }

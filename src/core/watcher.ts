@@ -68,6 +68,8 @@ export interface Batch {
   cursor?: Cursor;
   /** How many lines or records were read for it. */
   read?: number;
+  /** When the last of them was written, by its own stamp, in ms since the epoch. */
+  stampedAt?: number;
 }
 
 /** Looks up whether a ban really stands. What it finds arrives as an observation or snapshot of its own watcher. */

@@ -11,15 +11,26 @@ const CHECK_UP_TO_BYTES = 32 * 1024 * 1024;
 
 /** Primary result codes, https://www.sqlite.org/rescode.html. */
 const SQLITE_BUSY = 5;
-const SQLITE_FULL = 13;
+const SQLITE_READONLY = 8;
 const SQLITE_IOERR = 10;
+const SQLITE_FULL = 13;
+const SQLITE_CANTOPEN = 14;
 
 export type Row = Record<string, null | number | bigint | string | Uint8Array>;
+
+/** Keeps in memory what a transaction adds, and writes it at its end. */
+export interface Buffer {
+  /** The last part of the transaction. */
+  flush?(): void;
+  /** It was rolled back. */
+  forget(): void;
+}
 
 /** A SQLite database with prepared statements and one transaction at a time. */
 export class Database {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #buffers: Buffer[] = [];
   #inTransaction = false;
 
   constructor(db: DatabaseSync) {
@@ -33,6 +44,11 @@ export class Database {
       this.#statements.set(sql, statement);
     }
     return statement;
+  }
+
+  /** Makes this part of every transaction from now on; what is added first is flushed first. */
+  addBuffer(buffer: Buffer): void {
+    this.#buffers.push(buffer);
   }
 
   /** Runs a statement; returns how many rows it changed. */
@@ -56,7 +72,7 @@ export class Database {
 
   /**
    * All of `work` or nothing of it. Nested calls join the outer one. Throws `TransientError` where the disk is full or
-   * the file is locked: nothing that was committed before is touched, and the same work may succeed later.
+   * broken, or the file is locked: nothing that was committed before is touched, and the same work may succeed later.
    */
   transaction<T>(work: () => T): T {
     if (this.#inTransaction) return work();
@@ -64,9 +80,11 @@ export class Database {
     try {
       this.#db.exec('BEGIN IMMEDIATE');
       const result = work();
+      for (const buffer of this.#buffers) buffer.flush?.();
       this.#db.exec('COMMIT');
       return result;
     } catch (error) {
+      for (const buffer of this.#buffers) buffer.forget();
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw explainWriteError(error);
     } finally {
@@ -93,7 +111,9 @@ export class Database {
 function explainWriteError(error: unknown): unknown {
   const code = primaryCode(error);
   if (code === SQLITE_FULL) return new TransientError('the disk that holds the ledger is full', { cause: error });
-  if (code === SQLITE_IOERR) return new TransientError('the ledger cannot be written', { cause: error });
+  if (code === SQLITE_READONLY) return new TransientError('the ledger may not be written', { cause: error });
+  if (code === SQLITE_IOERR || code === SQLITE_CANTOPEN)
+    return new TransientError('the ledger cannot be written', { cause: error });
   if (code === SQLITE_BUSY) return new TransientError('another process keeps the ledger locked', { cause: error });
   return error;
 }

@@ -1,5 +1,6 @@
 import { type Network, networkRange } from '../core/network.ts';
 import type { Database } from './database.ts';
+import type { Tallies } from './tallies.ts';
 
 /**
  * due: to be decided; kept, suggested: decided, and nothing is to be done; lifting: to be lifted, and not yet seen to be
@@ -45,12 +46,23 @@ interface Row {
   by: Decision['by'];
 }
 
+/** What moving to a state is counted as. */
+const ACTIONS: Partial<Record<DecisionState, string>> = {
+  kept: 'keep',
+  suggested: 'would-lift',
+  lifting: 'lift',
+  lifted: 'lifted',
+  failed: 'failed',
+};
+
 /** Decisions about bans, one a ban. */
 export class Decisions {
   readonly #db: Database;
+  readonly #tallies: Tallies;
 
-  constructor(db: Database) {
+  constructor(db: Database, tallies: Tallies) {
     this.#db = db;
+    this.#tallies = tallies;
   }
 
   /** A decision falls due then; nothing happens where there is one of this ban already. */
@@ -67,15 +79,16 @@ export class Decisions {
   /** Moves on from `from`; false, with nothing done, where it is no longer there. */
   move(banId: string, from: DecisionState, to: DecisionState, at: number): boolean {
     const column = from === 'due' ? 'decided_at' : 'finished_at';
-    return (
-      this.#db.run(
-        `UPDATE decisions SET state = ?, ${column} = ? WHERE ban_id = ? AND state = ?`,
-        to,
-        Math.round(at),
-        banId,
-        from,
-      ) > 0
+    const row = this.#db.get<{ by: Decision['by'] }>(
+      `UPDATE decisions SET state = ?, ${column} = ? WHERE ban_id = ? AND state = ? RETURNING by`,
+      to,
+      Math.round(at),
+      banId,
+      from,
     );
+    const action = ACTIONS[to];
+    if (row?.by === 'policy' && action !== undefined) this.#tallies.add('cowbell_unban_decisions_total', { action });
+    return row !== undefined;
   }
 
   /** It is to be lifted: that ban and no other. False, with nothing done, where it was decided on already. */

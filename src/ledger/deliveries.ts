@@ -4,6 +4,9 @@ import type { Delivery } from '../core/notifier.ts';
 import type { ClaimOptions, Outbox } from '../core/outbox.ts';
 import { safeText } from '../core/text.ts';
 import type { Database } from './database.ts';
+import { tallyEvent } from './event-tallies.ts';
+import { countOwed, oldestOwedAt } from './owed.ts';
+import type { Tallies } from './tallies.ts';
 
 /** Somebody whom an event is owed to; what is urgent for them passes quiet hours. */
 export interface Recipient {
@@ -27,21 +30,25 @@ export interface DeliveryRecord {
 export class Deliveries implements Outbox {
   readonly #db: Database;
   readonly #now: () => number;
+  readonly #tallies: Tallies;
 
-  constructor(db: Database, now: () => number) {
+  constructor(db: Database, now: () => number, tallies: Tallies) {
     this.#db = db;
     this.#now = now;
+    this.#tallies = tallies;
   }
 
   /** Stores an event and whom it is owed to; part of the caller's transaction. */
   publish(event: BanEvent, consumers: readonly Recipient[]): void {
     const row = this.#db.get<{ seq: number }>(
-      'INSERT INTO events (id, type, at, json) VALUES (?, ?, ?, ?) RETURNING seq',
+      'INSERT INTO events (id, type, at, recorded_at, json) VALUES (?, ?, ?, ?, ?) RETURNING seq',
       event.id,
       event.type,
       Date.parse(event.at),
+      Math.round(this.#now()),
       JSON.stringify(event),
     );
+    tallyEvent(this.#tallies, event);
     for (const { name, isUrgent } of consumers) {
       const urgent = isUrgent === true ? 1 : 0;
       this.#db.run('INSERT INTO outbox (consumer, seq, urgent) VALUES (?, ?, ?)', name, row?.seq ?? 0, urgent);
@@ -98,35 +105,63 @@ export class Deliveries implements Outbox {
     this.#db.run('DELETE FROM deliveries WHERE id = ?', id);
   }
 
-  delivered(_consumer: string, deliveryId: string): void {
-    this.#db.transaction(() =>
-      this.#db.run(
-        `UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, finished_at = ?, error = NULL WHERE id = ?`,
+  delivered(consumer: string, deliveryId: string): void {
+    this.#db.transaction(() => {
+      const sent = this.#db.get<{ events: number }>(
+        `UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, finished_at = ?, error = NULL WHERE id = ?
+           RETURNING events`,
         this.#now(),
         deliveryId,
-      ),
-    );
+      );
+      if (sent === undefined) return;
+      this.#tally(consumer, 'delivered');
+      this.#tallies.add('cowbell_delivered_events_total', { notifier: consumer }, sent.events);
+    });
   }
 
-  failed(_consumer: string, deliveryId: string, reason: string): void {
-    this.#db.transaction(() =>
-      this.#db.run(
-        'UPDATE deliveries SET attempts = attempts + 1, error = ? WHERE id = ?',
-        safeText(reason, 500),
-        deliveryId,
-      ),
-    );
+  failed(consumer: string, deliveryId: string, reason: string): void {
+    this.#db.transaction(() => {
+      this.#fail(deliveryId, reason);
+      this.#tally(consumer, 'retried');
+    });
   }
 
-  park(_consumer: string, deliveryId: string, reason: string): void {
-    this.#db.transaction(() =>
+  park(consumer: string, deliveryId: string, reason: string): void {
+    this.#db.transaction(() => {
       this.#db.run(
         `UPDATE deliveries SET state = 'parked', attempts = attempts + 1, finished_at = ?, error = ? WHERE id = ?`,
         this.#now(),
         safeText(reason, 500),
         deliveryId,
-      ),
+      );
+      this.#tally(consumer, 'refused');
+    });
+  }
+
+  parkLane(consumer: string, deliveryId: string, reason: string): void {
+    this.#db.transaction(() => {
+      this.#fail(deliveryId, reason);
+      this.#db.run(
+        `INSERT INTO parked_lanes (consumer, since, reason) VALUES (?1, ?2, ?3)
+           ON CONFLICT (consumer) DO UPDATE SET reason = ?3`,
+        consumer,
+        this.#now(),
+        safeText(reason, 500),
+      );
+      this.#tally(consumer, 'parked');
+    });
+  }
+
+  #fail(deliveryId: string, reason: string): void {
+    this.#db.run(
+      'UPDATE deliveries SET attempts = attempts + 1, error = ? WHERE id = ?',
+      safeText(reason, 500),
+      deliveryId,
     );
+  }
+
+  #tally(notifier: string, outcome: 'delivered' | 'retried' | 'refused' | 'parked'): void {
+    this.#tallies.add('cowbell_deliveries_total', { notifier, outcome });
   }
 
   skip(_consumer: string, deliveryId: string): void {
@@ -145,16 +180,6 @@ export class Deliveries implements Outbox {
     );
   }
 
-  parkLane(consumer: string, reason: string): void {
-    this.#db.run(
-      `INSERT INTO parked_lanes (consumer, since, reason) VALUES (?1, ?2, ?3)
-         ON CONFLICT (consumer) DO UPDATE SET reason = ?3`,
-      consumer,
-      this.#now(),
-      safeText(reason, 500),
-    );
-  }
-
   isLaneParked(consumer: string): boolean {
     return this.#db.get('SELECT 1 FROM parked_lanes WHERE consumer = ?', consumer) !== undefined;
   }
@@ -164,15 +189,11 @@ export class Deliveries implements Outbox {
   }
 
   owed(consumer: string, { urgentOnly = false } = {}): number {
-    const fresh = this.#db.get<{ n: number }>(
-      `SELECT count(*) AS n FROM outbox WHERE consumer = ? AND delivery IS NULL${urgentOnly ? ' AND urgent = 1' : ''}`,
-      consumer,
-    );
-    const claimed = this.#db.get<{ n: number | null }>(
-      `SELECT sum(events) AS n FROM deliveries WHERE consumer = ? AND state = 'claimed'`,
-      consumer,
-    );
-    return (fresh?.n ?? 0) + (claimed?.n ?? 0);
+    return countOwed(this.#db, consumer, urgentOnly);
+  }
+
+  oldestAt(consumer: string, { urgentOnly = false } = {}): number | undefined {
+    return oldestOwedAt(this.#db, consumer, urgentOnly);
   }
 
   /** Consumers that are owed something or have parked deliveries, with the age of what they wait for. */

@@ -1,9 +1,11 @@
+import { UNKNOWN } from '../core/metrics.ts';
 import { addressKey, type Network, networkRange } from '../core/network.ts';
 import type { AuthFailed } from '../core/observation.ts';
 import { safeText } from '../core/text.ts';
 import { betterService, type KnownAttempt, keyOf, mayBeSame, ONE_ATTEMPT_MS, reachOf, viewOf } from './attempts.ts';
 import type { BanReasons } from './bans.ts';
 import type { Database } from './database.ts';
+import type { Tallies } from './tallies.ts';
 
 export type Failure = Pick<
   AuthFailed,
@@ -27,10 +29,12 @@ const LINES = 5;
 /** Failed attempts by address: what explains a ban. Bounded per address, however fast an attacker is. */
 export class Evidence {
   readonly #db: Database;
+  readonly #tallies: Tallies;
   readonly #recent = new Map<string, { rows: number; since: number; lastId: number }>();
 
-  constructor(db: Database) {
+  constructor(db: Database, tallies: Tallies) {
     this.#db = db;
+    this.#tallies = tallies;
   }
 
   /** Adds what a source tells of; an attempt that other sources have told of is completed, and not counted again. */
@@ -94,6 +98,7 @@ export class Evidence {
     const recent = this.#recent.get(key);
     const inWindow = recent !== undefined && failure.at - recent.since < WINDOW_MS;
     if (inWindow && recent.rows >= ROWS_PER_ADDRESS) return this.#countOn(recent.lastId, failure, view);
+    this.#tally(failure.service, 1);
     const row = this.#db.get<{ id: number }>(
       `INSERT INTO evidence (at, ip, address, jail, service, rule, account, line, key, session, views)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
@@ -118,18 +123,27 @@ export class Evidence {
 
   /** One row stands for many attempts: as many as the source that told of most of them. */
   #countOn(id: number, { at, jail }: Failure, view: string): void {
-    const row = this.#db.get<{ views: string }>('SELECT views FROM evidence WHERE id = ?', id);
+    const row = this.#db.get<{ views: string; times: number; service: string | null }>(
+      'SELECT views, times, service FROM evidence WHERE id = ?',
+      id,
+    );
     if (row === undefined) return;
     const views = JSON.parse(row.views) as Record<string, number>;
     views[view] = (views[view] ?? 0) + 1;
+    const times = Math.max(row.times, ...Object.values(views));
+    this.#tally(row.service, times - row.times);
     this.#db.run(
-      'UPDATE evidence SET times = max(times, ?), views = ?, at = max(at, ?), jail = iif(?, jail, NULL) WHERE id = ?',
-      Math.max(...Object.values(views)),
+      'UPDATE evidence SET times = ?, views = ?, at = max(at, ?), jail = iif(?, jail, NULL) WHERE id = ?',
+      times,
       JSON.stringify(views),
       Math.round(at),
       jail === undefined ? 0 : 1,
       id,
     );
+  }
+
+  #tally(service: string | null | undefined, times: number): void {
+    if (times > 0) this.#tallies.add('fail2ban_auth_failures_total', { service: service ?? UNKNOWN }, times);
   }
 
   /** Forgets what a rolled back transaction added. */

@@ -1,3 +1,4 @@
+import type { Figure } from '../core/metrics.ts';
 import type { Cursor } from '../core/watcher.ts';
 import { AbuseReportLog } from './abuse-reports.ts';
 import { AdminList } from './admin-list.ts';
@@ -9,11 +10,14 @@ import { type Database, openDatabase } from './database.ts';
 import { Decisions } from './decisions.ts';
 import { Deliveries } from './deliveries.ts';
 import { Evidence } from './evidence.ts';
+import { standingFigures } from './figures.ts';
 import { KnownUsers } from './known-users.ts';
 import { Opinions } from './opinions.ts';
+import { WriteProbe } from './probe.ts';
 import { RateLimits } from './rate-limits.ts';
 import { Rejects } from './rejects.ts';
 import { bansByQuarter, bansOverTime, type Report, reportOf, type Totals, totalsOf } from './report.ts';
+import { Tallies } from './tallies.ts';
 
 /** A source that was told to be down, and is not yet told to be up. */
 export interface DownSource {
@@ -38,41 +42,37 @@ export class Ledger {
   readonly budgets: Budgets;
   readonly allowances: AllowanceList;
   readonly abuseReports: AbuseReportLog;
+  readonly tallies: Tallies;
   readonly #db: Database;
+  readonly #probe: WriteProbe;
+  readonly #now: () => number;
 
-  constructor(db: Database, now: () => number) {
+  constructor(db: Database, now: () => number, path = ':memory:') {
     this.#db = db;
+    this.#now = now;
+    this.#probe = new WriteProbe(db, path);
     this.bans = new Bans(db);
-    this.evidence = new Evidence(db);
-    this.deliveries = new Deliveries(db, now);
+    this.tallies = new Tallies(db);
+    this.evidence = new Evidence(db, this.tallies);
+    this.deliveries = new Deliveries(db, now, this.tallies);
     this.denylist = new AdminList(db, 'denylist');
     this.allowlist = new AdminList(db, 'allowlist');
-    this.rejects = new Rejects(db);
+    this.rejects = new Rejects(db, this.tallies);
     this.knownUsers = new KnownUsers(db);
     this.rateLimits = new RateLimits(db);
-    this.decisions = new Decisions(db);
+    this.decisions = new Decisions(db, this.tallies);
     this.audit = new Audit(db);
     this.opinions = new Opinions(db);
-    this.budgets = new Budgets(db, now);
+    this.budgets = new Budgets(db, now, this.tallies);
     this.allowances = new AllowanceList(db);
     this.abuseReports = new AbuseReportLog(db);
+    // What is written for a buffer may be counted.
+    for (const buffer of [this.evidence, this.rejects, this.knownUsers, this.tallies]) db.addBuffer(buffer);
   }
 
   /** All of `work` is committed, or nothing of it. */
   transaction<T>(work: () => T): T {
-    try {
-      return this.#db.transaction(() => {
-        const result = work();
-        this.rejects.flush();
-        this.knownUsers.flush();
-        return result;
-      });
-    } catch (error) {
-      this.evidence.forget();
-      this.rejects.forget();
-      this.knownUsers.forget();
-      throw error;
-    }
+    return this.#db.transaction(work);
   }
 
   /** Reads all of `work` from one moment, whatever a daemon writes meanwhile. */
@@ -113,6 +113,16 @@ export class Ledger {
 
   setSourceUp(name: string): void {
     this.#db.run('DELETE FROM sources_down WHERE name = ?', name);
+  }
+
+  /** Why it cannot be written now; undefined where it can. */
+  writeProblem(): string | undefined {
+    return this.#probe.problem(this.#now());
+  }
+
+  /** The totals that are kept, and what stands now. */
+  figures(): Figure[] {
+    return [...this.tallies.all(), ...standingFigures(this.#db)];
   }
 
   /** What happened in [from, to), in ms since the epoch. */
@@ -256,5 +266,5 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
 
 /** Opens the ledger; see `openDatabase` for what it refuses. `now` gives ms since the epoch. */
 export function openLedger(path: string, now: () => number, options: { readOnly?: boolean } = {}): Ledger {
-  return new Ledger(openDatabase(path, options), now);
+  return new Ledger(openDatabase(path, options), now, path);
 }

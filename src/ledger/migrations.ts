@@ -240,4 +240,36 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX abuse_reports_by_subject ON abuse_reports (subject, at) WHERE reported = 1;
   CREATE INDEX abuse_reports_by_time ON abuse_reports (at);
   `,
+  `
+  -- totals that only grow; labels: JSON, the values of the metric's labels in their order
+  CREATE TABLE tallies (
+    metric TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    value  INTEGER NOT NULL,
+    PRIMARY KEY (metric, labels)
+  ) STRICT, WITHOUT ROWID;
+
+  -- when an event was written down; its \`at\` is when it happened
+  ALTER TABLE events ADD COLUMN recorded_at INTEGER;
+
+  -- how many calls the last one was allowed in a day
+  ALTER TABLE budgets ADD COLUMN daily INTEGER;
+
+  CREATE INDEX bans_open ON bans (jail) WHERE state = 'open';
+
+  -- how many of the bans that were told each network has; kept by the triggers, also where bans are pruned
+  CREATE TABLE offenders (network TEXT PRIMARY KEY, bans INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX offenders_by_bans ON offenders (bans DESC, network);
+  INSERT INTO offenders SELECT network, count(*) FROM bans WHERE state != 'suspected' AND adopted = 0 GROUP BY network;
+  CREATE TRIGGER offenders_told AFTER UPDATE OF state ON bans
+    WHEN old.state = 'suspected' AND new.state != 'suspected' AND new.adopted = 0
+    BEGIN
+      INSERT INTO offenders VALUES (new.network, 1) ON CONFLICT DO UPDATE SET bans = bans + 1;
+    END;
+  CREATE TRIGGER offenders_forgotten AFTER DELETE ON bans WHEN old.state != 'suspected' AND old.adopted = 0
+    BEGIN
+      UPDATE offenders SET bans = bans - 1 WHERE network = old.network;
+      DELETE FROM offenders WHERE network = old.network AND bans <= 0;
+    END;
+  `,
 ];

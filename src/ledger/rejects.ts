@@ -2,6 +2,7 @@ import { addressKey, type Network, networkRange, parseNetwork } from '../core/ne
 import type { Rejected } from '../core/observation.ts';
 import { safeText } from '../core/text.ts';
 import type { Database } from './database.ts';
+import type { Tallies } from './tallies.ts';
 
 const LISTED = 10;
 /** Reasons that are told apart in one window: a server has a few dozen. */
@@ -48,6 +49,7 @@ export interface RejectTotals {
  */
 export class Rejects {
   readonly #db: Database;
+  readonly #tallies: Tallies;
   readonly #pending = new Map<string, Pending>();
   readonly #reasons = new Set<string>();
   readonly #mostRows: number;
@@ -56,8 +58,9 @@ export class Rejects {
   /** In this window, at most; what was only counted on is in it too. */
   #rows = 0;
 
-  constructor(db: Database, { mostRows = MOST_ROWS } = {}) {
+  constructor(db: Database, tallies: Tallies, { mostRows = MOST_ROWS } = {}) {
     this.#db = db;
+    this.#tallies = tallies;
     this.#mostRows = mostRows;
   }
 
@@ -96,6 +99,7 @@ export class Rejects {
   flush(): void {
     for (const pending of this.#pending.values()) {
       const reason = this.#reasonOf(pending.reason);
+      this.#tallies.add('mail_rejects_total', { service: pending.service, reason }, pending.count);
       const one = !this.#isFull() || this.#isKnown(pending, reason) ? pending : { ...pending, ...ANYBODY };
       this.#rows += this.#db.run(
         `INSERT INTO rejects (window_at, ip, service, reason, dnsbl, address, count, temporary, first_at, last_at, line)

@@ -4,7 +4,7 @@ import type { Logger } from '../core/logger.ts';
 import { nextDelayMs } from './retry.ts';
 
 /** A lane that delivers nothing for this long is told of by the others. */
-const LATE_AFTER_MS = 600_000;
+export const LATE_AFTER_MS = 600_000;
 /** Longest pause while the ledger cannot be used: it is our own, so nobody is spared by more. */
 const LEDGER_CAP_MS = 30_000;
 

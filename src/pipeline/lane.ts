@@ -5,7 +5,7 @@ import type { Logger } from '../core/logger.ts';
 import type { Delivery, LanePace, Notifier } from '../core/notifier.ts';
 import type { Outbox } from '../core/outbox.ts';
 import { attempt, type Outcome } from './attempt.ts';
-import { LaneTrouble, type Trouble } from './lane-trouble.ts';
+import { LATE_AFTER_MS, LaneTrouble, type Trouble } from './lane-trouble.ts';
 
 /** Longest that one attempt may take; a far side that hangs is a failure like any other. */
 const ATTEMPT_MS = 30_000;
@@ -50,6 +50,8 @@ export interface LaneState {
   consumer: string;
   /** Events not yet delivered. */
   owed: number;
+  /** When the oldest of those that it may send now was recorded, ms since the epoch; absent where there are none. */
+  oldestAt?: number;
   /** ms since the epoch; absent while all is well. */
   failingSince?: number;
   /** Why the last attempt failed or was refused; absent once something was accepted again. */
@@ -58,7 +60,7 @@ export interface LaneState {
   nextAttemptAt?: number;
   /** The far side takes nothing until a person acts. */
   parked?: true;
-  /** It is parked, or has failed for so long that a person must know. */
+  /** It is parked, or has failed for so long, or owes something for so long, that a person must know. */
   down?: true;
 }
 
@@ -114,14 +116,18 @@ class NotifierLane implements Lane {
 
   state(): LaneState {
     const { failingSince, lastError, isParked, isDown } = this.#trouble;
+    const { outbox, clock, pace } = this.#options;
+    const oldestAt = outbox.oldestAt(this.consumer, { urgentOnly: this.#quietUntil() !== undefined });
+    const isLate = oldestAt !== undefined && clock.now() - oldestAt >= LATE_AFTER_MS + pace.groupIntervalMs;
     return {
       consumer: this.consumer,
-      owed: this.#options.outbox.owed(this.consumer),
+      owed: outbox.owed(this.consumer),
+      ...(oldestAt !== undefined && { oldestAt }),
       ...(failingSince !== undefined && { failingSince }),
       ...(lastError !== undefined && { lastError }),
       ...(this.#nextAttemptAt !== undefined && { nextAttemptAt: this.#nextAttemptAt }),
       ...(isParked && { parked: true }),
-      ...(isDown && { down: true }),
+      ...((isDown || isLate) && { down: true }),
     };
   }
 
@@ -232,8 +238,7 @@ class NotifierLane implements Lane {
     }
     if (this.#accepted !== id) this.#lastSentAt = clock.now();
     if (outcome.kind === 'closed') {
-      outbox.failed(this.consumer, id, outcome.reason);
-      outbox.parkLane(this.consumer, outcome.reason);
+      outbox.parkLane(this.consumer, id, outcome.reason);
       this.#trouble.park(outcome.reason, outbox.owed(this.consumer));
       onAttempt?.('failed', size);
       await this.#untilResumed();

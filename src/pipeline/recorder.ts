@@ -14,6 +14,7 @@ import { foldLog } from './fold-log.ts';
 import { foldSnapshot, foldState } from './fold-state.ts';
 import type { Folding, Look } from './folding.ts';
 import { settleLeaving } from './leaving.ts';
+import { ObservationCounts } from './observation-counts.ts';
 import { Summaries, type SummarySettings } from './summaries.ts';
 
 /** How long a ban that only the state knows waits for its log lines, and one that vanished early for its reason. */
@@ -59,6 +60,8 @@ export interface RecorderOptions {
  * who is owed them and the watcher's cursor are one transaction.
  */
 export class Recorder {
+  /** What was recorded since the start. */
+  readonly observed = new ObservationCounts();
   readonly #options: RecorderOptions;
   readonly #episodes: Episodes;
   readonly #summaries: Summaries;
@@ -100,6 +103,7 @@ export class Recorder {
       if (cursor !== undefined) this.#options.ledger.saveCursor(watcher.name, cursor);
     });
     if (snapshot !== undefined) this.#caughtUp.add(watcher.name);
+    this.observed.add(watcher.name, observations);
   }
 
   /** An observation that cannot be folded is a bug, and is passed over: the log behind it is worth more. */

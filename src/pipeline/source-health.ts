@@ -25,6 +25,9 @@ export interface SourceHealthOptions {
 
 export interface SourceState {
   name: string;
+  /** `starting`: not read yet; `failing`: within its grace; `back`: well again, and catching up. */
+  state: 'starting' | 'up' | 'failing' | 'down' | 'back';
+  /** It can be relied on: false once its grace is over. */
   up: boolean;
   /** ms since the epoch: since when it is up, or when it was last well. */
   since: number;
@@ -37,6 +40,10 @@ interface Source {
   since: number;
   backSince: number;
   reason: string;
+  /** It failed for longer than its grace, and that could not be written down yet. */
+  isOverdue: boolean;
+  /** When it must have been read for the first time. */
+  expectedAt: number;
   caughtUp: number;
   timer: AbortController | undefined;
 }
@@ -49,6 +56,12 @@ export class SourceHealth {
   constructor(options: SourceHealthOptions) {
     this.#options = options;
     for (const { name, since, reason } of options.down) this.#add(name, { state: 'down', since, reason });
+  }
+
+  /** It is about to be read, for the first time: within the grace, or something is wrong. */
+  expect(name: string, graceMs: number): void {
+    const source = this.#source(name);
+    source.expectedAt = this.#options.clock.now() + graceMs;
   }
 
   /** It cannot be read. Told after `graceMs` of this, at once when that is 0. */
@@ -89,6 +102,7 @@ export class SourceHealth {
     } else {
       this.#stopTimer(source);
       source.state = 'up';
+      source.isOverdue = false;
       source.since = now;
     }
   }
@@ -100,13 +114,17 @@ export class SourceHealth {
   }
 
   states(): SourceState[] {
-    return [...this.#sources].map(([name, { state, since, backSince, reason }]) => {
+    const now = this.#options.clock.now();
+    return [...this.#sources].map(([name, { state, since, backSince, reason, isOverdue, expectedAt }]) => {
+      const isLate = state === 'new' && now > expectedAt;
+      const why = isLate ? 'nothing was read of it yet' : reason;
       const isWell = state === 'up' || state === 'back';
       return {
         name,
-        up: state !== 'down',
+        state: state === 'new' ? 'starting' : state,
+        up: state !== 'down' && !isOverdue && !isLate,
         since: state === 'back' ? backSince : since,
-        ...(!isWell && reason !== '' && { reason }),
+        ...(!isWell && why !== '' && { reason: why }),
       };
     });
   }
@@ -124,7 +142,14 @@ export class SourceHealth {
   }
 
   #add(name: string, start: Pick<Source, 'state' | 'since' | 'reason'>): Source {
-    const source: Source = { ...start, backSince: start.since, caughtUp: 0, timer: undefined };
+    const source: Source = {
+      ...start,
+      backSince: start.since,
+      isOverdue: false,
+      expectedAt: Number.POSITIVE_INFINITY,
+      caughtUp: 0,
+      timer: undefined,
+    };
     this.#sources.set(name, source);
     return source;
   }
@@ -152,6 +177,7 @@ export class SourceHealth {
       type: 'source.down',
       source: { name, reason, since: toRfc3339(source.since) },
     });
+    source.isOverdue = !isTold;
     if (isTold) source.state = 'down';
     else this.#after(RETRY_MS, source, () => this.#tellDown(name, source));
   }

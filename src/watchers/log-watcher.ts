@@ -51,6 +51,8 @@ export function watchLog({
         }
         reader.endChunk?.();
         const batch: Batch = { observations, read: chunk.lines.length };
+        const last = chunk.lines.at(-1);
+        if (last !== undefined) batch.stampedAt = atOf(last.stamp);
         if (chunk.cursor !== undefined) batch.cursor = chunk.cursor;
         // Told as a source that was down; the next batch says that it is up again.
         if (chunk.missed !== undefined) batch.health = [{ source: `${name} log`, up: false, reason: chunk.missed }];

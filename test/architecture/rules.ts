@@ -45,6 +45,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   undici: 'http/',
   nodemailer: 'mail/smtp.ts',
   'p-queue': 'pipeline/',
+  'prom-client': 'ops/',
   liquidjs: 'notifiers/template.ts',
   'temporal-polyfill': 'pipeline/local-time.ts',
   pino: 'ops/',

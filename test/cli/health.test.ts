@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it } from 'vitest';
 import { runCli } from '../../src/cli/program.ts';
-import { type Readiness, startHealthServer } from '../../src/ops/health-server.ts';
+import type { Readiness } from '../../src/ops/health-server.ts';
+import { startTestHealthServer } from '../support/health-server.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 async function health(listen: string, ...args: string[]) {
@@ -17,9 +18,8 @@ async function health(listen: string, ...args: string[]) {
 }
 
 it.each(['127.0.0.1', '0.0.0.0'])('asks the daemon that listens on %s', async (host) => {
-  const state: Readiness = { ready: false, sources: [{ name: 'redis', up: false }], lanes: [] };
-  const server = await startHealthServer(`${host}:0`, () => state);
-  onTestFinished(() => server.close());
+  const state: Readiness = { ready: false, sources: [{ name: 'redis', up: false }], lanes: [], ledger: { up: true } };
+  const server = await startTestHealthServer({ listen: `${host}:0`, readiness: () => state });
   const listen = `${host}:${server.port}`;
   expect(await health(listen)).toMatchObject({ code: 0, out: '{"status":"alive"}\n', err: '' });
   expect(await health(listen, '--ready')).toEqual({
@@ -30,7 +30,7 @@ it.each(['127.0.0.1', '0.0.0.0'])('asks the daemon that listens on %s', async (h
 });
 
 it('fails where nobody listens', async () => {
-  const server = await startHealthServer('127.0.0.1:0', () => ({ ready: true, sources: [], lanes: [] }));
+  const server = await startTestHealthServer();
   await server.close();
   const { code, err } = await health(`127.0.0.1:${server.port}`);
   expect([code, err]).toEqual([

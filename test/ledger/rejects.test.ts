@@ -4,6 +4,7 @@ import type { Rejected } from '../../src/core/observation.ts';
 import { openDatabase } from '../../src/ledger/database.ts';
 import { openLedger } from '../../src/ledger/ledger.ts';
 import { Rejects } from '../../src/ledger/rejects.ts';
+import { Tallies } from '../../src/ledger/tallies.ts';
 
 const reject = (ip: string, at: number, more: Partial<Rejected> = {}): Rejected => ({
   kind: 'rejected',
@@ -17,7 +18,8 @@ const reject = (ip: string, at: number, more: Partial<Rejected> = {}): Rejected 
 
 describe('rejects', () => {
   it('of more addresses than a window keeps are counted all the same, and those that are known go on by themselves', () => {
-    const rejects = new Rejects(openDatabase(':memory:'), { mostRows: 10 });
+    const db = openDatabase(':memory:');
+    const rejects = new Rejects(db, new Tallies(db), { mostRows: 10 });
     for (let round = 0; round < 3; round++) {
       for (let n = 0; n < 50; n++) rejects.add(reject(`45.0.0.${n}`, n), 0);
       rejects.flush();
@@ -32,7 +34,8 @@ describe('rejects', () => {
   });
 
   it('one address again and again does not fill a window', () => {
-    const rejects = new Rejects(openDatabase(':memory:'), { mostRows: 10 });
+    const db = openDatabase(':memory:');
+    const rejects = new Rejects(db, new Tallies(db), { mostRows: 10 });
     for (let n = 0; n < 40; n++) {
       rejects.add(reject('45.0.0.1', n), 0);
       rejects.flush();

@@ -25,10 +25,11 @@ test('a lane that hangs or fails delays no other', async () => {
   await eventually(() => expect(hanging.receiver.requests).toHaveLength(1));
   await eventually(() =>
     expect(dispatcher.states()).toEqual([
-      { consumer: 'hanging', owed: 3 },
+      { consumer: 'hanging', owed: 3, oldestAt: clock.now() },
       {
         consumer: 'gone',
         owed: 3,
+        oldestAt: clock.now(),
         failingSince: clock.now(),
         lastError: 'no connection: ECONNREFUSED',
         nextAttemptAt: clock.now() + 500,

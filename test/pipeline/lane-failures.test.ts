@@ -17,6 +17,7 @@ describe('what fails for now', () => {
     expect(lane.state()).toEqual({
       consumer: 'chat',
       owed: 2,
+      oldestAt: clock.now(),
       failingSince: clock.now(),
       lastError: expect.stringMatching(/^HTTP 429/),
       nextAttemptAt: clock.now() + 7_000,

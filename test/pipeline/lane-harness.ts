@@ -148,6 +148,7 @@ export function changedOutbox(outbox: Outbox, change: Partial<Outbox>): Outbox {
     skip: (...args) => outbox.skip(...args),
     expire: (...args) => outbox.expire(...args),
     owed: (...args) => outbox.owed(...args),
+    oldestAt: (...args) => outbox.oldestAt(...args),
     parkLane: (...args) => outbox.parkLane(...args),
     isLaneParked: (...args) => outbox.isLaneParked(...args),
     resumeLane: (...args) => outbox.resumeLane(...args),

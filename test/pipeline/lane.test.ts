@@ -13,7 +13,12 @@ describe('the pace of a lane', () => {
     await eventually(() => expect(lane.state()).toEqual({ consumer: 'chat', owed: 0 }));
     owe('b', 'c');
     await eventually(() => expect(clock.waits()).toEqual([15_000]));
-    expect(lane.state()).toEqual({ consumer: 'chat', owed: 2, nextAttemptAt: clock.now() + 15_000 });
+    expect(lane.state()).toEqual({
+      consumer: 'chat',
+      owed: 2,
+      oldestAt: clock.now(),
+      nextAttemptAt: clock.now() + 15_000,
+    });
     await clock.advance(14_999);
     expect(clock.waits()).toEqual([1]);
     owe('d');

@@ -45,7 +45,9 @@ describe('a source that fails', () => {
     await clock.advance(10_000);
     health.failing('redis', 'no route\nto host', GRACE_MS);
     expect(health.isReady('redis')).toBe(false);
-    expect(health.states()).toEqual([{ name: 'redis', up: true, since: T0 + 5_000, reason: 'no route to host' }]);
+    expect(health.states()).toEqual([
+      { name: 'redis', state: 'failing', up: true, since: T0 + 5_000, reason: 'no route to host' },
+    ]);
     await clock.advance(19_999);
     expect(told).toEqual([]);
     await clock.advance(1);
@@ -60,7 +62,9 @@ describe('a source that fails', () => {
         source: { name: 'redis', reason: 'no route to host', since: new Date(T0 + 5_000).toISOString() },
       },
     ]);
-    expect(health.states()).toEqual([{ name: 'redis', up: false, since: T0 + 5_000, reason: 'connection refused' }]);
+    expect(health.states()).toEqual([
+      { name: 'redis', state: 'down', up: false, since: T0 + 5_000, reason: 'connection refused' },
+    ]);
     expect(clock.waits()).toEqual([]);
   });
 
@@ -120,7 +124,7 @@ describe('a source that is back', () => {
     const { health, clock, told, events } = await downSince(100);
     health.healthy('netfilter', 0);
     expect(health.isReady('netfilter')).toBe(true);
-    expect(health.states()).toEqual([{ name: 'netfilter', up: true, since: T0 + 100_000 }]);
+    expect(health.states()).toEqual([{ name: 'netfilter', state: 'back', up: true, since: T0 + 100_000 }]);
     health.healthy('netfilter', 400);
     await clock.advance(900);
     health.healthy('netfilter', 23);
@@ -136,7 +140,7 @@ describe('a source that is back', () => {
     health.healthy('netfilter', 7);
     await clock.advance(60_000);
     expect(told).toHaveLength(1);
-    expect(health.states()).toEqual([{ name: 'netfilter', up: true, since: T0 + 100_000 }]);
+    expect(health.states()).toEqual([{ name: 'netfilter', state: 'up', up: true, since: T0 + 100_000 }]);
   });
 
   it('is told of within ten seconds, though it is never quiet', async () => {
@@ -162,7 +166,9 @@ describe('a source that is back', () => {
     health.failing('netfilter', 'no container', GRACE_MS);
     await clock.advance(100_000);
     expect(told).toEqual([]);
-    expect(health.states()).toEqual([{ name: 'netfilter', up: false, since: T0, reason: 'no container' }]);
+    expect(health.states()).toEqual([
+      { name: 'netfilter', state: 'down', up: false, since: T0, reason: 'no container' },
+    ]);
     health.healthy('netfilter', 2);
     await clock.advance(2_000);
     expect(told).toEqual(['201.5 s: source.up netfilter +2']);
@@ -183,7 +189,9 @@ describe('across a restart', () => {
 
   it('what was told is not told again, and its end is', async () => {
     const { health, clock, told, events } = createHealth(down);
-    expect(health.states()).toEqual([{ name: 'redis', up: false, since: T0 - 900_000, reason: 'connection refused' }]);
+    expect(health.states()).toEqual([
+      { name: 'redis', state: 'down', up: false, since: T0 - 900_000, reason: 'connection refused' },
+    ]);
     health.failing('redis', 'connection refused', GRACE_MS);
     await clock.advance(600_000);
     expect(told).toEqual([]);
@@ -212,8 +220,12 @@ describe('an event that cannot be recorded', () => {
     const { health, clock, told, errors, breakLedger } = createHealth();
     breakLedger(full);
     health.failing('redis', 'connection refused', GRACE_MS);
-    await clock.advance(GRACE_MS + 12_000);
+    await clock.advance(GRACE_MS - 1);
+    expect(health.states()).toMatchObject([{ state: 'failing', up: true }]);
+    await clock.advance(12_001);
     expect(errors).toEqual([full, full, full]);
+    // Nobody could be told; whoever asks is.
+    expect(health.states()).toMatchObject([{ state: 'failing', up: false, reason: 'connection refused' }]);
     breakLedger(undefined);
     await clock.advance(3_000);
     expect(told).toEqual(['45 s: source.down redis']);
@@ -231,9 +243,23 @@ describe('an event that cannot be recorded', () => {
     const { health, clock, told, breakLedger } = createHealth();
     breakLedger(full);
     health.failing('redis', 'connection refused', 0);
+    expect(health.states()).toMatchObject([{ up: false }]);
     health.healthy('redis', 0);
+    expect(health.states()).toMatchObject([{ state: 'up', up: true }]);
     breakLedger(undefined);
     await clock.advance(60_000);
     expect(told).toEqual([]);
   });
+});
+
+it('a source that is never read is not well once its grace is over, though it does not fail', async () => {
+  const { health, clock, told } = createHealth();
+  health.expect('redis', GRACE_MS);
+  await clock.advance(GRACE_MS);
+  expect(health.states()).toEqual([{ name: 'redis', state: 'starting', up: true, since: T0 }]);
+  await clock.advance(1);
+  expect(health.states()).toMatchObject([{ state: 'starting', up: false, reason: 'nothing was read of it yet' }]);
+  health.healthy('redis', 0);
+  expect(health.states()).toMatchObject([{ state: 'up', up: true }]);
+  expect(told).toEqual([]);
 });

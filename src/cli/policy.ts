@@ -39,7 +39,7 @@ async function explain(text: string, { config: file }: Options, context: CliCont
   const { isKnownBan } = await import('../reputation/lift.ts');
   const { chooseWatchers } = await import('../assemble.ts');
   const config = loadConfig({ file, env: context.env });
-  // What is asked of AbuseIPDB counts, and is kept.
+  // What is asked about addresses counts, and is kept.
   const ledger = openLedger(config.state, Date.now);
   const { tools, containers, close } = await createTools(config);
   try {
@@ -69,10 +69,16 @@ async function showBacktest({ config: file }: Options, context: CliContext): Pro
   const { loadConfig } = await import('../config/load.ts');
   const { openLedger } = await import('../ledger/ledger.ts');
   const { backtest } = await import('../reputation/backtest.ts');
-  const { auto_unban, bans: settings, state } = loadConfig({ file, env: context.env });
+  const { auto_unban, bans: settings, state, reputation } = loadConfig({ file, env: context.env });
   const ledger = openLedger(state, Date.now, { readOnly: true });
   try {
-    const retold = backtest(ledger, ledger.bans.recent(MOST), auto_unban, settings.history_days);
+    const retold = backtest(
+      ledger,
+      ledger.bans.recent(MOST),
+      auto_unban,
+      settings.history_days,
+      Object.keys(reputation),
+    );
     const lifted = retold.filter(({ verdict }) => verdict.action === 'lift');
     const again = lifted.filter(({ failedAgain }) => failedAgain);
     context.stdout.write(

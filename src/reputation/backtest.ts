@@ -24,7 +24,7 @@ export function backtest(
   bans: readonly BanRecord[],
   settings: PolicySettings,
   historyDays: number,
-  source = 'abuseipdb',
+  sources: readonly string[],
 ): Retold[] {
   const windowMs = settings.lift_window_hours * HOUR_MS;
   const inOrder = [...bans].sort((a, b) => a.startedAt - b.startedAt);
@@ -33,14 +33,16 @@ export function backtest(
     const now = ban.startedAt;
     const before = (each: BanRecord) => each.network === ban.network && now - each.startedAt <= historyDays * DAY_MS;
     const host = hostOf(ban.network);
-    const score = host === undefined ? undefined : ledger.opinions.get(source, host)?.opinion?.score;
+    const kept = host === undefined ? [] : sources.map((source) => ledger.opinions.get(source, host)?.opinion);
+    const known = kept.filter((opinion) => opinion !== undefined);
+    const score = known.length === 0 ? undefined : Math.max(...known.map((opinion) => opinion.score));
     const input: PolicyInput = {
       now,
       ban: { ...ban, services: ban.reasons?.services ?? [] },
       // Nothing but the server's own state confirms a ban.
       isStanding: ban.confirmed,
       score,
-      scoreNote: score === undefined ? 'none is kept' : source,
+      scoreNote: score === undefined ? 'none is kept' : known.map(({ source }) => source).join(', '),
       countries: countriesOf(ban),
       knownUsers: ledger.knownUsers
         .inside(ban.network, now - settings.known_user_max_age_days * DAY_MS)

@@ -11,7 +11,9 @@ import type { Schedule } from './core/schedule.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { type Calendar, Digests } from './pipeline/digests.ts';
 import { createDispatcher, type LanePlan } from './pipeline/dispatcher.ts';
-import { createLane, type Lane, type LaneRules, type LaneState } from './pipeline/lane.ts';
+import { createLane, type Lane, type LaneState } from './pipeline/lane.ts';
+import type { LaneRules } from './pipeline/lane-claims.ts';
+import type { LanePast } from './pipeline/lane-rest.ts';
 import type { Trouble } from './pipeline/lane-trouble.ts';
 import type { Consumer, Recorder } from './pipeline/recorder.ts';
 import { createRoute, createUrgency } from './pipeline/route.ts';
@@ -55,8 +57,8 @@ export class Alerts {
   async configure(config: Config): Promise<void> {
     const { ledger, clock, recorder } = this.#options;
     const localTime = await loadLocalTime(config);
-    recorder.setConsumers(consumersOf(config));
-    this.#digests = new Digests({
+    // Whatever may fail comes first: a configuration is used as a whole, or not at all.
+    const digests = new Digests({
       ledger,
       clock,
       calendar: calendarOf(localTime),
@@ -64,12 +66,14 @@ export class Alerts {
       envelope: (at) => recorder.envelope(at),
       publishTo: (consumer, event, alsoWrite) => recorder.announceTo(consumer, event, alsoWrite),
     });
+    recorder.setConsumers(consumersOf(config));
+    this.#digests = digests;
     await this.#dispatcher.update([
       ...this.#ownLanes(),
       ...config.notifiers.map((each) => ({
         consumer: each.name,
         version: fingerprintOf([each, config.time_zone, config.locale]),
-        create: () => this.#buildLane(each, config, localTime),
+        create: (past?: LanePast) => this.#buildLane(each, config, localTime, past),
       })),
     ]);
     this.#tellAbandoned(config);
@@ -78,6 +82,11 @@ export class Alerts {
   /** There is something owed to these consumers. */
   wake(consumers: ReadonlySet<string>): void {
     this.#dispatcher.wake(consumers);
+  }
+
+  /** There may be something owed to anybody. */
+  wakeAll(): void {
+    this.#dispatcher.wake();
   }
 
   states(): LaneState[] {
@@ -98,13 +107,14 @@ export class Alerts {
     await this.#dispatcher.stop(deadlineMs);
   }
 
-  #buildLane(each: NotifierConfig, config: Config, localTime: LocalTime | undefined): Lane {
+  #buildLane(each: NotifierConfig, config: Config, localTime: LocalTime | undefined, past?: LanePast): Lane {
     const { ledger, clock, logger, notifier } = this.#options;
     return createLane({
       consumer: each.name,
       notifier: buildNotifier(each, config, notifier, logger),
       pace: paceOf(each),
       rules: rulesOf(each, config, localTime),
+      past,
       outbox: ledger.deliveries,
       clock,
       logger,

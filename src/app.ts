@@ -1,7 +1,6 @@
 import { Alerts, consumersOf } from './alerts.ts';
 import { buildWatcher, chooseWatchers } from './assemble.ts';
 import type { AutoUnbanTools } from './auto-unban.ts';
-import { fingerprintOf } from './config/fingerprint.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import type { BanEvent } from './core/event.ts';
@@ -21,7 +20,9 @@ import { SourceHealth } from './pipeline/source-health.ts';
 import { SourceLag } from './pipeline/source-lag.ts';
 import { sourceNameOf, superviseWatcher } from './pipeline/supervise.ts';
 import { createTicker } from './pipeline/ticker.ts';
+import { wakeAfterPeople } from './pipeline/wake-after-people.ts';
 import { readinessOf } from './readiness.ts';
+import { followChanges } from './reload.ts';
 import { Allowances } from './reputation/allowances.ts';
 import { wantsReports } from './reputation-sources.ts';
 import { createUnbanners } from './unbanners.ts';
@@ -33,8 +34,6 @@ const PRUNE_EVERY_MS = 600_000;
 const NETFILTER_ITSELF = 'netfilter';
 /** Docker kills ten seconds after it has asked: what is under way by then stays owed. */
 const DRAIN_MS = 7_000;
-/** Parts of the configuration that may change while cowbell runs. */
-const LIVE: readonly (keyof Config)[] = ['notifiers', 'time_zone', 'locale', 'retention'];
 
 export interface AppTools {
   clock: Clock;
@@ -119,6 +118,11 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
     });
     const lag = new SourceLag();
     let current = config;
+    const apply = async (next: Config) => {
+      await alerts.configure(next);
+      current = next;
+      ticker.poke();
+    };
     const server = await startHealthServer({
       ...config.http,
       readiness: () => readinessOf({ health, alerts, ledger }),
@@ -145,13 +149,9 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       ticker.run(signal),
       policy?.run(signal),
       allowances.run(signal),
+      wakeAfterPeople({ ledger, lanes: alerts, clock, logger }, signal),
       prunePeriodically(ledger, () => retentionOf(current), clock, logger, signal),
-      followChanges(tools, signal, async (next) => {
-        tellChanges(current, next, logger);
-        current = next;
-        await alerts.configure(next);
-        ticker.poke();
-      }),
+      followChanges({ config, changes: tools.changes, logger, apply }, signal),
       ...watchers.map(({ watcher, graceMs }) =>
         superviseWatcher(
           {
@@ -222,35 +222,6 @@ function openState(config: Config, clock: Clock): { ledger: Ledger; release: () 
     ledger.close();
     throw error;
   }
-}
-
-/** Applies configurations as they come; one that cannot be applied leaves the daemon running. */
-async function followChanges(
-  { changes, logger }: AppTools,
-  signal: AbortSignal,
-  apply: (next: Config) => Promise<void>,
-): Promise<void> {
-  if (changes === undefined) return;
-  for await (const next of changes(signal)) {
-    try {
-      await apply(next);
-    } catch (error) {
-      logger.error({ err: error }, 'the changed configuration could not be applied');
-    }
-  }
-}
-
-/** Says what of a changed configuration is used from now on, and what only after a restart. */
-function tellChanges(before: Config, next: Config, logger: Logger): void {
-  const keys = Object.keys({ ...before, ...next }) as (keyof Config)[];
-  const changed = keys.filter((key) => fingerprintOf(before[key]) !== fingerprintOf(next[key]));
-  const waiting = changed.filter((key) => !LIVE.includes(key));
-  const applied = changed.filter((key) => LIVE.includes(key));
-  logger.info(
-    { changed: applied },
-    changed.length === 0 ? 'the configuration is as it was' : 'the configuration changed',
-  );
-  if (waiting.length > 0) logger.warn({ changed: waiting }, 'these changes take effect with a restart');
 }
 
 function earliest(...times: readonly (number | undefined)[]): number | undefined {

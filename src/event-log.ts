@@ -4,7 +4,7 @@ import { loggedEvent } from './core/event-line.ts';
 import type { Logger } from './core/logger.ts';
 import { ICONS, plainLine } from './core/message.ts';
 import { safeText } from './core/text.ts';
-import { createComposer } from './notifiers/composer.ts';
+import { createEventComposer } from './notifiers/composer.ts';
 
 /** Longest line for a person, in UTF-16 units. */
 const SHORT = 200;
@@ -24,10 +24,10 @@ export function createEventLog(
       for (const event of events) logger.info({ ...loggedEvent(event) }, 'event');
     };
   }
-  const compose = createComposer({ timeZone, locale });
+  const compose = createEventComposer({ timeZone, locale });
   return (events) => {
     for (const event of events) {
-      const { tone, title, lead } = compose([event]);
+      const { tone, title, lead } = compose(event);
       const [first] = lead.map(plainLine).filter((line) => line !== '');
       const said = first === undefined ? plainLine(title) : `${plainLine(title)}: ${first}`;
       logger.info({}, `${ICONS[tone]} ${safeText(said, SHORT)}`);

@@ -88,7 +88,8 @@ async function ringOne(
   const startedAt = systemClock.now();
   let slowestMs = 0;
   for (const [index, event] of samples.entries()) {
-    if (index > 0) await systemClock.sleep(pauseMs, context.signal);
+    const restMs = Math.min((notifier.restUntil?.() ?? 0) - systemClock.now(), LONGEST_PAUSE_MS);
+    if (index > 0) await systemClock.sleep(Math.max(pauseMs, restMs), context.signal);
     const sentAt = systemClock.now();
     try {
       await notify(notifier, event, context);

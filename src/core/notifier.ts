@@ -27,6 +27,8 @@ export interface Notifier {
    * without markup. Left out where there is nothing simpler to send.
    */
   notifyPlainly?(delivery: Delivery, signal: AbortSignal): Promise<void>;
+  /** The far side said that it would refuse what comes before then, in ms since the epoch; the lane waits. */
+  restUntil?(): number;
 }
 
 /** How a lane paces one notifier. */
@@ -44,8 +46,11 @@ export interface NotifierTools {
   http: HttpClient;
   mailer: Mailer;
   clock: Clock;
-  /** The message about the events of a delivery, in the words and the time zone that this notifier is configured for. */
-  compose(events: Iterable<BanEvent>): Message;
+  /**
+   * The message about the events of a delivery, in the words and the time zone that this notifier is configured for. Lets
+   * others have their turn where there are thousands.
+   */
+  compose(events: Iterable<BanEvent>): Message | Promise<Message>;
   /** For the notifier that writes to the terminal. */
   stdout: NodeJS.WritableStream;
 }

@@ -1,12 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import type { BanEvent } from '../core/event.ts';
 import type { Delivery } from '../core/notifier.ts';
-import type { ClaimOptions, Outbox } from '../core/outbox.ts';
+import type { Claim, ClaimOptions, Outbox } from '../core/outbox.ts';
 import { safeText } from '../core/text.ts';
-import type { Database } from './database.ts';
+import type { Database, Row } from './database.ts';
 import { tallyEvent } from './event-tallies.ts';
+import {
+  type DeliveryRecord,
+  dropOwed,
+  eventsIn,
+  listDeliveries,
+  type OutboxSummary,
+  retryParked,
+  summarise,
+} from './outbox-view.ts';
 import { countOwed, oldestOwedAt } from './owed.ts';
 import type { Tallies } from './tallies.ts';
+
+/** Rows that are changed at once: a few milliseconds. */
+const SLICE = 500;
 
 /** Somebody whom an event is owed to; what is urgent for them passes quiet hours. */
 export interface Recipient {
@@ -14,16 +26,12 @@ export interface Recipient {
   isUrgent?: boolean;
 }
 
-/** One delivery as `cowbell outbox` shows it. */
-export interface DeliveryRecord {
+/** A delivery that is being made: its rows are marked by `id`, and the far side sees `shownId`. */
+interface Open {
   id: string;
   consumer: string;
-  state: 'claimed' | 'delivered' | 'parked';
+  shownId: string;
   events: number;
-  attempts: number;
-  claimedAt: number;
-  finishedAt: number | undefined;
-  error: string | undefined;
 }
 
 /** Events, and who is still owed them. */
@@ -55,92 +63,113 @@ export class Deliveries implements Outbox {
     }
   }
 
-  claim(
-    consumer: string,
-    limit: number,
-    { urgentOnly = false, merge = false }: ClaimOptions = {},
-  ): Delivery | undefined {
+  claim(consumer: string, limit: number, options: ClaimOptions = {}): Claim | undefined {
     return this.#db.transaction(() => {
-      const open = this.#db.get<{ id: string }>(
-        `SELECT id FROM deliveries WHERE consumer = ? AND state = 'claimed'`,
-        consumer,
-      );
-      const fresh = `consumer = ? AND delivery IS NULL${urgentOnly ? ' AND urgent = 1' : ''}`;
-      if (open !== undefined) {
-        const hasMore = merge && this.#db.get(`SELECT 1 FROM outbox WHERE ${fresh} LIMIT 1`, consumer) !== undefined;
-        if (!hasMore) return this.#load(open.id);
-        this.#release(open.id);
-      }
-      const owed = this.#db.all<{ seq: number }>(
-        `SELECT seq FROM outbox WHERE ${fresh} ORDER BY seq LIMIT ?`,
-        consumer,
-        limit,
-      );
-      const last = owed.at(-1);
-      if (last === undefined) return undefined;
+      const open = this.#open(consumer);
+      if (open !== undefined) return { ...this.#load(open), isNew: false };
       const id = randomUUID();
-      this.#db.run(`UPDATE outbox SET delivery = ? WHERE ${fresh} AND seq <= ?`, id, consumer, last.seq);
+      const events = this.#take(consumer, id, Math.min(limit, SLICE), options);
+      if (events === 0) return undefined;
       this.#db.run(
         `INSERT INTO deliveries (id, consumer, state, events, claimed_at) VALUES (?, ?, 'claimed', ?, ?)`,
         id,
         consumer,
-        owed.length,
+        events,
         this.#now(),
       );
-      return this.#load(id);
+      return { ...this.#load({ id, consumer, shownId: id, events }), isNew: true };
     });
   }
 
-  #load(id: string): Delivery {
-    const size = this.#db.get<{ events: number }>('SELECT events FROM deliveries WHERE id = ?', id)?.events ?? 0;
-    const rows = this.#db.each<{ json: string }>(
-      'SELECT events.json FROM outbox JOIN events USING (seq) WHERE outbox.delivery = ? ORDER BY outbox.seq',
-      id,
-    );
-    return { id, size, events: parseEach(rows) };
+  extend(consumer: string, limit: number, options: ClaimOptions = {}): Delivery | undefined {
+    return this.#db.transaction(() => {
+      const open = this.#open(consumer);
+      if (open === undefined || open.events >= limit) return undefined;
+      const more = this.#take(consumer, open.id, Math.min(limit - open.events, SLICE), options);
+      return more === 0 ? undefined : this.#load(this.#resize(open, open.events + more));
+    });
   }
 
-  #release(id: string): void {
-    this.#db.run('UPDATE outbox SET delivery = NULL WHERE delivery = ?', id);
-    this.#db.run('DELETE FROM deliveries WHERE id = ?', id);
+  release(consumer: string): boolean {
+    return this.#db.transaction(() => {
+      const open = this.#open(consumer);
+      if (open === undefined) return false;
+      const given = this.#db.run(
+        `UPDATE outbox SET delivery = NULL WHERE consumer = ?1
+           AND seq IN (SELECT seq FROM outbox WHERE delivery = ?2 AND consumer = ?1 ORDER BY seq LIMIT ${SLICE})`,
+        consumer,
+        open.id,
+      );
+      return this.#resize(open, open.events - given).events > 0;
+    });
+  }
+
+  holdsUnurgent(consumer: string): boolean {
+    const sql = 'SELECT 1 FROM outbox WHERE delivery = ? AND urgent = 0 LIMIT 1';
+    const open = this.#open(consumer);
+    return open !== undefined && this.#db.get(sql, open.id) !== undefined;
+  }
+
+  /** The delivery that is being made. */
+  #open(consumer: string): Open | undefined {
+    return this.#db.get<Open & Row>(
+      `SELECT id, consumer, coalesce(sent_as, id) AS shownId, events FROM deliveries WHERE consumer = ? AND state = 'claimed'`,
+      consumer,
+    );
+  }
+
+  /** Makes the oldest of what is owed a part of a delivery; returns how many events. */
+  #take(consumer: string, id: string, most: number, { urgentOnly = false }: ClaimOptions): number {
+    const fresh = `consumer = ? AND delivery IS NULL${urgentOnly ? ' AND urgent = 1' : ''}`;
+    const seqs = this.#db.all<{ seq: number }>(
+      `SELECT seq FROM outbox WHERE ${fresh} ORDER BY seq LIMIT ?`,
+      consumer,
+      most,
+    );
+    const last = seqs.at(-1)?.seq;
+    return last === undefined
+      ? 0
+      : this.#db.run(`UPDATE outbox SET delivery = ? WHERE ${fresh} AND seq <= ?`, id, consumer, last);
+  }
+
+  /** It holds so many events now, and is another thing than before: its id is new, too. Without any it is gone. */
+  #resize({ id, consumer }: Open, events: number): Open {
+    const shownId = randomUUID();
+    if (events > 0) this.#db.run('UPDATE deliveries SET events = ?, sent_as = ? WHERE id = ?', events, shownId, id);
+    else this.#db.run('DELETE FROM deliveries WHERE id = ?', id);
+    return { id, consumer, shownId, events };
+  }
+
+  #load({ id, consumer, shownId, events }: Open): Delivery {
+    return { id: shownId, size: events, events: eventsIn(this.#db, consumer, id) };
   }
 
   delivered(consumer: string, deliveryId: string): void {
     this.#db.transaction(() => {
-      const sent = this.#db.get<{ events: number }>(
-        `UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, finished_at = ?, error = NULL WHERE id = ?
-           RETURNING events`,
-        this.#now(),
-        deliveryId,
-      );
-      if (sent === undefined) return;
+      const events = this.#finish('delivered', consumer, deliveryId, null);
+      if (events === undefined) return;
       this.#tally(consumer, 'delivered');
-      this.#tallies.add('cowbell_delivered_events_total', { notifier: consumer }, sent.events);
+      this.#tallies.add('cowbell_delivered_events_total', { notifier: consumer }, events);
     });
   }
 
   failed(consumer: string, deliveryId: string, reason: string): void {
     this.#db.transaction(() => {
-      this.#fail(deliveryId, reason);
+      this.#finish('claimed', consumer, deliveryId, safeText(reason, 500));
       this.#tally(consumer, 'retried');
     });
   }
 
   park(consumer: string, deliveryId: string, reason: string): void {
     this.#db.transaction(() => {
-      this.#db.run(
-        `UPDATE deliveries SET state = 'parked', attempts = attempts + 1, finished_at = ?, error = ? WHERE id = ?`,
-        this.#now(),
-        safeText(reason, 500),
-        deliveryId,
-      );
+      this.#finish('parked', consumer, deliveryId, safeText(reason, 500));
       this.#tally(consumer, 'refused');
     });
   }
 
   parkLane(consumer: string, deliveryId: string, reason: string): void {
     this.#db.transaction(() => {
-      this.#fail(deliveryId, reason);
+      this.#finish('claimed', consumer, deliveryId, safeText(reason, 500));
       this.#db.run(
         `INSERT INTO parked_lanes (consumer, since, reason) VALUES (?1, ?2, ?3)
            ON CONFLICT (consumer) DO UPDATE SET reason = ?3`,
@@ -152,32 +181,62 @@ export class Deliveries implements Outbox {
     });
   }
 
-  #fail(deliveryId: string, reason: string): void {
-    this.#db.run(
-      'UPDATE deliveries SET attempts = attempts + 1, error = ? WHERE id = ?',
-      safeText(reason, 500),
-      deliveryId,
-    );
+  /** Takes note of how an attempt ended; returns how many events it was about, if it is still what is being made. */
+  #finish(state: DeliveryRecord['state'], consumer: string, shownId: string, error: string | null): number | undefined {
+    return this.#db.get<{ events: number }>(
+      `UPDATE deliveries SET state = ?1, attempts = attempts + 1, error = ?2,
+         finished_at = CASE ?1 WHEN 'claimed' THEN finished_at ELSE ?3 END
+         WHERE consumer = ?4 AND state = 'claimed' AND coalesce(sent_as, id) = ?5 RETURNING events`,
+      state,
+      error,
+      this.#now(),
+      consumer,
+      shownId,
+    )?.events;
   }
 
   #tally(notifier: string, outcome: 'delivered' | 'retried' | 'refused' | 'parked'): void {
     this.#tallies.add('cowbell_deliveries_total', { notifier, outcome });
   }
 
-  skip(_consumer: string, deliveryId: string): void {
-    this.#db.transaction(() => {
-      this.#db.run('DELETE FROM outbox WHERE delivery = ?', deliveryId);
-      this.#db.run('DELETE FROM deliveries WHERE id = ?', deliveryId);
+  skip(consumer: string): boolean {
+    return this.#db.transaction(() => {
+      const open = this.#open(consumer);
+      if (open === undefined) return false;
+      const skipped = this.#db.run(
+        `DELETE FROM outbox WHERE consumer = ?1 AND seq IN (SELECT seq FROM outbox JOIN events USING (seq)
+           WHERE delivery = ?2 AND consumer = ?1 AND type != 'digest' ORDER BY seq LIMIT ${SLICE})`,
+        consumer,
+        open.id,
+      );
+      this.#resize(open, open.events - skipped);
+      return skipped === SLICE;
     });
   }
 
-  expire(consumer: string, before: number): number {
-    return this.#db.run(
-      `DELETE FROM outbox WHERE consumer = ?1 AND delivery IS NULL
-         AND seq IN (SELECT seq FROM outbox JOIN events USING (seq) WHERE consumer = ?1 AND delivery IS NULL AND at < ?2)`,
-      consumer,
-      before,
-    );
+  expire(consumer: string, before: number, claimed: 'each' | 'whole'): number {
+    return this.#db.transaction(() => {
+      const fresh = this.#db.run(
+        `DELETE FROM outbox WHERE consumer = ?1 AND delivery IS NULL
+           AND seq IN (SELECT seq FROM outbox JOIN events USING (seq)
+             WHERE consumer = ?1 AND delivery IS NULL AND at < ?2 ORDER BY seq LIMIT ${SLICE})`,
+        consumer,
+        before,
+      );
+      const open = this.#open(consumer);
+      if (open === undefined) return fresh;
+      const has = `SELECT 1 FROM outbox JOIN events USING (seq) WHERE delivery = ? AND at >= ? LIMIT 1`;
+      if (claimed === 'whole' && this.#db.get(has, open.id, before) !== undefined) return fresh;
+      const old = this.#db.run(
+        `DELETE FROM outbox WHERE consumer = ?1 AND seq IN (SELECT seq FROM outbox JOIN events USING (seq)
+           WHERE delivery = ?2 AND consumer = ?1 AND at < ?3 ORDER BY seq LIMIT ${SLICE})`,
+        consumer,
+        open.id,
+        before,
+      );
+      if (old > 0) this.#resize(open, open.events - old);
+      return fresh + old;
+    });
   }
 
   isLaneParked(consumer: string): boolean {
@@ -188,57 +247,22 @@ export class Deliveries implements Outbox {
     this.#db.run('DELETE FROM parked_lanes WHERE consumer = ?', consumer);
   }
 
-  owed(consumer: string, { urgentOnly = false } = {}): number {
+  owed(consumer: string, { urgentOnly = false }: ClaimOptions = {}): number {
     return countOwed(this.#db, consumer, urgentOnly);
   }
 
-  oldestAt(consumer: string, { urgentOnly = false } = {}): number | undefined {
+  oldestAt(consumer: string, { urgentOnly = false }: ClaimOptions = {}): number | undefined {
     return oldestOwedAt(this.#db, consumer, urgentOnly);
   }
 
   /** Consumers that are owed something or have parked deliveries, with the age of what they wait for. */
-  summary(): { consumer: string; owed: number; parked: number; oldestAt: number | undefined }[] {
-    return this.#db
-      .all<{ consumer: string; owed: number; parked: number; oldest: number | null }>(
-        `SELECT outbox.consumer AS consumer,
-           count(*) FILTER (WHERE d.state IS NULL OR d.state = 'claimed') AS owed,
-           count(*) FILTER (WHERE d.state = 'parked') AS parked,
-           min(CASE WHEN d.state IS NULL OR d.state = 'claimed' THEN events.at END) AS oldest
-         FROM outbox JOIN events USING (seq) LEFT JOIN deliveries d ON d.id = outbox.delivery
-         WHERE d.state IS NULL OR d.state != 'delivered'
-         GROUP BY outbox.consumer ORDER BY outbox.consumer`,
-      )
-      .map((row) => ({
-        consumer: row.consumer,
-        owed: row.owed,
-        parked: row.parked,
-        oldestAt: row.oldest ?? undefined,
-      }));
+  summary(): OutboxSummary[] {
+    return summarise(this.#db);
   }
 
   /** Deliveries in one state, the newest first. */
   list(state: DeliveryRecord['state'], limit: number): DeliveryRecord[] {
-    return this.#db
-      .all<{
-        id: string;
-        consumer: string;
-        state: DeliveryRecord['state'];
-        events: number;
-        attempts: number;
-        claimed_at: number;
-        finished_at: number | null;
-        error: string | null;
-      }>('SELECT * FROM deliveries WHERE state = ? ORDER BY claimed_at DESC LIMIT ?', state, limit)
-      .map((row) => ({
-        id: row.id,
-        consumer: row.consumer,
-        state: row.state,
-        events: row.events,
-        attempts: row.attempts,
-        claimedAt: row.claimed_at,
-        finishedAt: row.finished_at ?? undefined,
-        error: row.error ?? undefined,
-      }));
+    return listDeliveries(this.#db, state, limit);
   }
 
   /** Lanes whose far side takes nothing, with the reason. */
@@ -250,26 +274,15 @@ export class Deliveries implements Outbox {
 
   /** Lets parked lanes go on and makes parked events owed again, of one consumer or of all; returns how many events. */
   retryParked(consumer?: string): number {
-    return this.#db.transaction(() => {
-      this.#db.run('DELETE FROM parked_lanes WHERE ?1 IS NULL OR consumer = ?1', consumer ?? null);
-      const parked = `SELECT id FROM deliveries WHERE state = 'parked' AND (?1 IS NULL OR consumer = ?1)`;
-      const events = this.#db.run(`UPDATE outbox SET delivery = NULL WHERE delivery IN (${parked})`, consumer ?? null);
-      this.#db.run(`DELETE FROM deliveries WHERE state = 'parked' AND (?1 IS NULL OR consumer = ?1)`, consumer ?? null);
-      return events;
-    });
+    return this.#db.transaction(() => retryParked(this.#db, consumer));
   }
 
-  /** Gives up what is owed or parked, of one consumer or of all, but not what is being sent; returns how many events. */
+  /**
+   * Gives up what is owed, was tried in vain or is parked, of one consumer or of all, but not what is sent for the first time
+   * just now; returns how many events.
+   */
   drop(consumer?: string): number {
-    return this.#db.transaction(() => {
-      const events = this.#db.run(
-        `DELETE FROM outbox WHERE (?1 IS NULL OR consumer = ?1)
-           AND (delivery IS NULL OR delivery IN (SELECT id FROM deliveries WHERE state = 'parked'))`,
-        consumer ?? null,
-      );
-      this.#db.run(`DELETE FROM deliveries WHERE state = 'parked' AND (?1 IS NULL OR consumer = ?1)`, consumer ?? null);
-      return events;
-    });
+    return this.#db.transaction(() => dropOwed(this.#db, consumer));
   }
 
   /** How many events of each type the ledger holds. */
@@ -277,12 +290,4 @@ export class Deliveries implements Outbox {
     const rows = this.#db.all<{ type: string; n: number }>('SELECT type, count(*) AS n FROM events GROUP BY type');
     return new Map(rows.map((row) => [row.type, row.n]));
   }
-}
-
-function parseEach(rows: Iterable<{ json: string }>): Iterable<BanEvent> {
-  return {
-    *[Symbol.iterator]() {
-      for (const { json } of rows) yield JSON.parse(json) as BanEvent;
-    },
-  };
 }

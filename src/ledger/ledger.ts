@@ -125,6 +125,12 @@ export class Ledger {
     return [...this.tallies.all(), ...standingFigures(this.#db)];
   }
 
+  /** Another number than before once another process has written to the file. */
+  foreignVersion(): number {
+    // https://www.sqlite.org/pragma.html#pragma_data_version
+    return this.#db.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? 0;
+  }
+
   /** What happened in [from, to), in ms since the epoch. */
   report(from: number, to: number): Report {
     return reportOf(this.#db, from, to);

@@ -272,4 +272,8 @@ export const MIGRATIONS: readonly string[] = [
       DELETE FROM offenders WHERE network = old.network AND bans <= 0;
     END;
   `,
+  `
+  -- the id that the far side saw last: it changes with what a delivery holds
+  ALTER TABLE deliveries ADD COLUMN sent_as TEXT;
+  `,
 ];

@@ -91,7 +91,7 @@ export const alertmanagerNotifier: NotifierDefinition<typeof Options> = {
               labels.host === label(host) && labels.jail === label(cleared.jail) && !isAfter(startsAt, at);
             const standing = await listBans(label(host), label(cleared.jail), id, signal);
             for (const alert of [...standing, ...alerts.values()].filter(isDropped)) put({ ...alert, endsAt: at });
-          } else for (const alert of alertsOf(event, () => plainLine(compose([event]).title))) put(alert);
+          } else for (const alert of alertsOf(event, plainLine((await compose([event])).title))) put(alert);
         }
         if (alerts.size === 0) return;
         const headers = { ...auth, 'content-type': 'application/json', 'webhook-id': id };
@@ -110,7 +110,7 @@ const StandingAlerts = z.array(
   }),
 );
 
-function alertsOf(event: BanEvent, summarise: () => string): Alert[] {
+function alertsOf(event: BanEvent, summary: string): Alert[] {
   switch (event.type) {
     case 'ban.started':
     case 'ban.extended':
@@ -124,7 +124,7 @@ function alertsOf(event: BanEvent, summarise: () => string): Alert[] {
       const { host, jail, network } = ban;
       return names.map((name) => ({
         labels: labelsOf(name, { host, jail, network }),
-        annotations: { summary: text(summarise()), ...detailsOf(ban) },
+        annotations: { summary: text(summary), ...detailsOf(ban) },
         ...times(ban.started_at, endsAt),
       }));
     }
@@ -132,13 +132,13 @@ function alertsOf(event: BanEvent, summarise: () => string): Alert[] {
     case 'source.up': {
       const { name, since, reason } = event.source;
       const labels = labelsOf('CowbellSourceDown', { host: event.host, source: name });
-      return [stateAlert(event, event.type === 'source.down', { labels, since, reason, summary: summarise() })];
+      return [stateAlert(event, event.type === 'source.down', { labels, since, reason, summary })];
     }
     case 'notifier.down':
     case 'notifier.up': {
       const { name, since, reason } = event.notifier;
       const labels = labelsOf('CowbellNotifierDown', { host: event.host, notifier: name });
-      return [stateAlert(event, event.type === 'notifier.down', { labels, since, reason, summary: summarise() })];
+      return [stateAlert(event, event.type === 'notifier.down', { labels, since, reason, summary })];
     }
     default:
       return [];

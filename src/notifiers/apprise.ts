@@ -72,12 +72,12 @@ export const appriseNotifier: NotifierDefinition<typeof Options> = {
       requireAccepted(response, clock.now());
     };
     return {
-      notify: ({ id, events }, signal) => {
-        const message = compose(events);
+      notify: async ({ id, events }, signal) => {
+        const message = await compose(events);
         return post(id, message.tone, renderPush(message, BODY_BYTES), signal);
       },
-      notifyPlainly: ({ id, events }, signal) => {
-        const message = compose(events);
+      notifyPlainly: async ({ id, events }, signal) => {
+        const message = await compose(events);
         const text = withoutLinks(plainMessage(message, PLAIN_BYTES));
         return post(id, message.tone, { title: 'cowbell', text }, signal);
       },

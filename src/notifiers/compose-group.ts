@@ -14,7 +14,7 @@ import { formatCount, formatDuration, plural } from '../core/text.ts';
 import { lengthOf, servicesOf, whoOf } from './compose-ban.ts';
 import { eventLine, type OtherEvent } from './compose-other.ts';
 import { unbanLine, unbanTone } from './compose-unban.ts';
-import { commonest, GroupTally, LISTED } from './group-tally.ts';
+import { commonest, type GroupTally, LISTED } from './group-tally.ts';
 
 /** Entries that one fact lists. */
 const COUNTED = 10;
@@ -53,9 +53,7 @@ const TROUBLES: readonly BanEvent['type'][] = [
 ];
 
 /** A message about many events: exact counts, own users first, then the worst offenders. */
-export function composeGroup(events: Iterable<BanEvent>): Message {
-  const tally = new GroupTally();
-  for (const event of events) tally.add(event);
+export function composeGroup(tally: GroupTally): Message {
   const spanMs = tally.lastAt - tally.firstAt;
   const isTest = tally.total > 0 && tally.tests === tally.total;
   const { started, own, newsCount, endedAlone } = tally;

@@ -1,7 +1,8 @@
 import type { BanEvent } from '../core/event.ts';
 import type { Line, Message, Part } from '../core/message.ts';
 import { timeFormat } from '../core/time-format.ts';
-import { composeMessage } from './compose.ts';
+import { nextTurn } from '../core/turn.ts';
+import { composeTold, Told } from './compose.ts';
 import { type MessageTemplates, TemplatedMessages } from './message-templates.ts';
 
 export interface ComposerOptions {
@@ -14,21 +15,48 @@ export interface ComposerOptions {
   onTemplateError?(error: unknown): void;
 }
 
-/** Composes messages in the words and the time zone of one notifier. */
-export function createComposer(options: ComposerOptions): (events: Iterable<BanEvent>) => Message {
-  const { timeZone, locale, templates, onTemplateError } = options;
+/** Events that are read in one go: some milliseconds. */
+const AT_ONCE = 100;
+
+/** Composes messages in the words and the time zone of one notifier; where there are thousands of events, in small steps. */
+export function createComposer(options: ComposerOptions): (events: Iterable<BanEvent>) => Promise<Message> {
+  const compose = composeWith(options);
+  return async (events) => compose(await gather(events));
+}
+
+/** The same, of one event at a time. */
+export function createEventComposer(options: ComposerOptions): (event: BanEvent) => Message {
+  const compose = composeWith(options);
+  return (event) => {
+    const told = new Told();
+    told.add(event);
+    return compose(told);
+  };
+}
+
+function composeWith({ timeZone, locale, templates, onTemplateError }: ComposerOptions): (told: Told) => Message {
   // UTC without a locale is told as it stands.
   const formatTime = timeZone === 'UTC' && locale === undefined ? undefined : timeFormat(timeZone, locale);
   const templated = templates === undefined ? undefined : new TemplatedMessages(templates, timeZone);
-  return (events) => {
-    const message = composeMessage(events);
+  return (told) => {
+    const message = composeTold(told);
     try {
-      return withTimes(templated?.apply(message, events) ?? message, formatTime);
+      return withTimes(templated?.apply(message, told) ?? message, formatTime);
     } catch (error) {
       onTemplateError?.(error);
       return withTimes(message, formatTime);
     }
   };
+}
+
+async function gather(events: Iterable<BanEvent>): Promise<Told> {
+  const told = new Told();
+  let count = 0;
+  for (const event of events) {
+    told.add(event);
+    if (++count % AT_ONCE === 0) await nextTurn();
+  }
+  return told;
 }
 
 function withTimes(message: Message, formatTime: ((ms: number) => string) | undefined): Message {

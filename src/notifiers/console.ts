@@ -33,7 +33,8 @@ export const consoleNotifier: NotifierDefinition<typeof Options> = {
     async notify({ events }, signal) {
       const isTerminal = 'isTTY' in stdout && stdout.isTTY === true;
       const paint = colours === 'always' || (colours === 'auto' && isTerminal);
-      const text = Array.from(events, (event) => renderConsole(compose([event]), paint)).join('');
+      let text = '';
+      for (const event of events) text += renderConsole(await compose([event]), paint);
       await write(stdout, text, signal);
     },
   }),

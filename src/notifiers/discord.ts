@@ -25,8 +25,6 @@ const FOOTER = 256;
 const EMBEDS_TOTAL = 6_000;
 /** Our own bound of log lines. */
 const EVIDENCE = 1_500;
-/** Longest that a bucket is waited for. */
-const LONGEST_WAIT_MS = 10_000;
 
 const Options = z.object({
   url: secretUrl()
@@ -44,22 +42,22 @@ export const discordNotifier: NotifierDefinition<typeof Options> = {
   pace: { groupIntervalMs: 15_000, minIntervalMs: 2_000, maxEvents: 20_000 },
   create: ({ url }, { http, clock, compose }) => {
     const target = waiting(url);
-    let resumeAt = 0;
+    let restUntil = 0;
     const post = async (id: string, payload: object, chart: Message['chart'], signal: AbortSignal) => {
-      // The last answer said that another call before then would be refused.
-      if (clock.now() < resumeAt) await clock.sleep(resumeAt - clock.now(), signal);
       const { body, contentType } = await contentOf(payload, chart);
       const headers = { 'content-type': contentType, 'webhook-id': id };
       const response = await http.send({ url: target, headers, body }, signal);
-      resumeAt = clock.now() + bucketWaitMs(response);
-      requireAccepted(response, clock.now(), bodyWaitMs(response));
+      restUntil = clock.now() + bucketWaitMs(response, clock.now());
+      requireAccepted(response, clock.now());
     };
     return {
-      notify: ({ id, events }, signal) => {
-        const message = compose(events);
+      restUntil: () => restUntil,
+      notify: async ({ id, events }, signal) => {
+        const message = await compose(events);
         return post(id, renderDiscord(message), message.chart, signal);
       },
-      notifyPlainly: ({ id, events }, signal) => post(id, renderPlainly(compose(events)), undefined, signal),
+      notifyPlainly: async ({ id, events }, signal) =>
+        post(id, renderPlainly(await compose(events)), undefined, signal),
     };
   },
 };
@@ -90,26 +88,15 @@ function waiting(url: Secret): Secret {
   return new Secret(target.href);
 }
 
-/** An empty bucket is full again after this many seconds, with a fraction. */
-function bucketWaitMs({ headers }: HttpResponse): number {
-  if (headers['x-ratelimit-remaining'] !== '0') return 0;
-  const seconds = Number(headers['x-ratelimit-reset-after']);
-  return Number.isFinite(seconds) && seconds > 0 ? Math.min(Math.ceil(seconds * 1000), LONGEST_WAIT_MS) : 0;
-}
-
-/** https://docs.discord.com/developers/topics/rate-limits#exceeding-a-rate-limit: seconds, with a fraction. */
-function bodyWaitMs({ status, body }: HttpResponse): number | undefined {
-  if (status !== 429) return undefined;
-  const answer = z.object({ retry_after: z.number().nonnegative() }).safeParse(parseJson(body));
-  return answer.success ? Math.ceil(answer.data.retry_after * 1000) : undefined;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/**
+ * An empty bucket is full again after so long: in seconds, with a fraction; else when, in seconds since the epoch.
+ * https://docs.discord.com/developers/topics/rate-limits#header-format
+ */
+function bucketWaitMs({ headers }: HttpResponse, now: number): number {
+  if (Number(headers['x-ratelimit-remaining']) !== 0) return 0;
+  const after = Number(headers['x-ratelimit-reset-after']) * 1000;
+  const waitMs = Number.isFinite(after) ? after : Number(headers['x-ratelimit-reset']) * 1000 - now;
+  return Number.isFinite(waitMs) && waitMs > 0 ? Math.ceil(waitMs) : 0;
 }
 
 /** A message as the body of a webhook call. */

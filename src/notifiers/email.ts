@@ -135,11 +135,11 @@ function createEmailNotifier(options: z.output<typeof Options>, { mailer, clock,
 
   return {
     notify: async (delivery: Delivery, signal: AbortSignal) => {
-      const message = compose(delivery.events);
+      const message = await compose(delivery.events);
       return await send(delivery, message, await renderMail(message), signal);
     },
     notifyPlainly: async (delivery: Delivery, signal: AbortSignal) => {
-      const message = compose(delivery.events);
+      const message = await compose(delivery.events);
       const subject = mailSubject(message);
       const text = plainMessage(message, PLAIN_TEXT);
       return await send(delivery, message, { subject, text, pictures: [] }, signal);

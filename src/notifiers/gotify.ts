@@ -54,12 +54,12 @@ export const gotifyNotifier: NotifierDefinition<typeof Options> = {
       if (readAnswer(Answer, response.body) === undefined) throw new PermanentError("the answer is not Gotify's");
     };
     return {
-      notify: ({ id, events }, signal) => {
-        const message = compose(events);
+      notify: async ({ id, events }, signal) => {
+        const message = await compose(events);
         return post(id, message.tone, renderPush(message, MESSAGE_BYTES), signal);
       },
-      notifyPlainly: ({ id, events }, signal) => {
-        const message = compose(events);
+      notifyPlainly: async ({ id, events }, signal) => {
+        const message = await compose(events);
         const text = cutBytes(withoutLinks(plainMessage(message, PLAIN_BYTES)), PLAIN_BYTES);
         return post(id, message.tone, { title: 'cowbell', text }, signal);
       },

@@ -71,9 +71,9 @@ export const matrixNotifier: NotifierDefinition<typeof Options> = {
       requireSent(response, clock.now());
     };
     return {
-      notify: ({ id, events }, signal) => put(id, renderMatrix(compose(events)), signal),
-      notifyPlainly: ({ id, events }, signal) => {
-        const message = compose(events);
+      notify: async ({ id, events }, signal) => put(id, renderMatrix(await compose(events)), signal),
+      notifyPlainly: async ({ id, events }, signal) => {
+        const message = await compose(events);
         return put(id, { msgtype: TYPES[message.tone], body: plainBody(message) }, signal);
       },
     };
@@ -83,15 +83,14 @@ export const matrixNotifier: NotifierDefinition<typeof Options> = {
 const Answer = z.object({
   event_id: z.string().optional(),
   errcode: z.string().optional(),
-  retry_after_ms: z.number().nonnegative().optional(),
 });
 
 function requireSent(response: HttpResponse, now: number): void {
-  const { event_id, errcode, retry_after_ms } = readAnswer(Answer, response.body) ?? {};
+  const { event_id, errcode } = readAnswer(Answer, response.body) ?? {};
   if (response.status === 400 && errcode !== undefined && !ABOUT_EVENT.includes(errcode)) {
     throw new PermanentError(`HTTP 400: ${/^[A-Z_.]{1,60}$/.test(errcode) ? errcode : 'an unknown error'}`);
   }
-  requireAccepted(response, now, retry_after_ms);
+  requireAccepted(response, now);
   if (event_id === undefined) throw new PermanentError("the answer is not a home server's");
 }
 

@@ -38,9 +38,9 @@ export const mattermostNotifier: NotifierDefinition<typeof Options> = {
       requireSent(response, clock.now());
     };
     return {
-      notify: ({ id, events }, signal) => post(id, renderMattermost(compose(events)), signal),
-      notifyPlainly: ({ id, events }, signal) => {
-        return post(id, { text: codeBlock(plainMessage(compose(events), PLAIN_TEXT)) }, signal);
+      notify: async ({ id, events }, signal) => post(id, renderMattermost(await compose(events)), signal),
+      notifyPlainly: async ({ id, events }, signal) => {
+        return post(id, { text: codeBlock(plainMessage(await compose(events), PLAIN_TEXT)) }, signal);
       },
     };
   },

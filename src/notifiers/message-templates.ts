@@ -1,8 +1,9 @@
 import { BAN_EVENT_TYPES, type BanEvent } from '../core/event.ts';
 import type { Line, Message, Part } from '../core/message.ts';
 import { words } from '../core/message.ts';
+import { Told } from './compose.ts';
 import { composeGroup } from './compose-group.ts';
-import { commonest, GroupTally } from './group-tally.ts';
+import { commonest, type GroupTally } from './group-tally.ts';
 import { completeEvents } from './sample-events.ts';
 import { compileTemplate, type Template, templateError } from './template.ts';
 
@@ -37,12 +38,11 @@ export class TemplatedMessages {
   }
 
   /** The message with what the templates say in place of our own words. */
-  apply(message: Message, events: Iterable<BanEvent>): Message {
-    const [first, second] = events;
-    const kind = first === undefined || second !== undefined ? 'group' : first.type;
-    const { title, body } = this.#templates.get(kind) ?? {};
+  apply(message: Message, told: Told): Message {
+    const { only } = told;
+    const { title, body } = this.#templates.get(only?.type ?? 'group') ?? {};
     if (title === undefined && body === undefined) return message;
-    const data = kind === 'group' ? groupData(events) : (first ?? {});
+    const data = only ?? groupData(told.tally);
     return {
       ...message,
       ...(title !== undefined && { title: linesOf(title.render(data))[0] ?? [] }),
@@ -64,7 +64,7 @@ export function templateMistakes(templates: MessageTemplates): { path: string[];
     Object.entries(template ?? {}).flatMap(([part, text]) => {
       if (text === undefined) return [];
       const matching = samples.filter(({ type }) => type === kind);
-      const message = mistakeIn(text, kind === 'group' ? [groupData(samples)] : matching);
+      const message = mistakeIn(text, kind === 'group' ? [groupData(tallyOf(samples))] : matching);
       return message === undefined ? [] : [{ path: [kind, part], message }];
     }),
   );
@@ -110,14 +110,18 @@ function linesOf(text: string): Line[] {
   return lines.filter((line) => line.length > 0).slice(0, LINES);
 }
 
+function tallyOf(events: readonly BanEvent[]): GroupTally {
+  const told = new Told();
+  for (const event of events) told.add(event);
+  return told.tally;
+}
+
 /** What a template for many events may speak of. */
-function groupData(events: Iterable<BanEvent>): object {
-  const tally = new GroupTally();
-  for (const event of events) tally.add(event);
+function groupData(tally: GroupTally): object {
   const counted = (counts: ReadonlyMap<string, number>) =>
     commonest(counts, 10).map(([name, count]) => ({ name, count }));
   return {
-    title: composeGroup(events).title.join(''),
+    title: composeGroup(tally).title.join(''),
     total: tally.total,
     bans: tally.started,
     over: tally.over,

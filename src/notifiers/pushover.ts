@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PermanentError } from '../core/errors.ts';
 import type { HttpResponse } from '../core/http.ts';
-import { requireAccepted } from '../core/http-outcome.ts';
+import { requireAccepted, waitIn } from '../core/http-outcome.ts';
 import { plainMessage, type Tone } from '../core/message.ts';
 import type { NotifierDefinition } from '../core/notifier.ts';
 import { secretText, secretUrl } from '../core/options.ts';
@@ -53,12 +53,12 @@ export const pushoverNotifier: NotifierDefinition<typeof Options> = {
       requireSent(await http.send({ url: target, headers, body }, signal), clock.now());
     };
     return {
-      notify: ({ id, events }, signal) => {
-        const message = compose(events);
+      notify: async ({ id, events }, signal) => {
+        const message = await compose(events);
         return post(id, message.tone, renderPush(message, MESSAGE_BYTES), signal);
       },
-      notifyPlainly: ({ id, events }, signal) => {
-        const message = compose(events);
+      notifyPlainly: async ({ id, events }, signal) => {
+        const message = await compose(events);
         const text = cutText(withoutLinks(plainMessage(message, PLAIN_TEXT)), PLAIN_TEXT);
         return post(id, message.tone, { title: 'cowbell', text }, signal);
       },
@@ -74,7 +74,7 @@ function requireSent(response: HttpResponse, now: number): void {
   if (response.status === 400 && answer?.token === 'invalid')
     throw new PermanentError('HTTP 400: the token is invalid');
   if (response.status === 400 && answer?.user === 'invalid') throw new PermanentError('HTTP 400: the user is invalid');
-  requireAccepted(quoteless(response), now, resetMs(response, now));
+  requireAccepted(quoteless(response), now, Math.max(resetMs(response, now), waitIn(response.body)));
   if (answer?.status !== 1) throw new PermanentError("the answer is not Pushover's");
 }
 
@@ -84,7 +84,7 @@ function quoteless(response: HttpResponse): HttpResponse {
 }
 
 /** When the messages of the month are used up: seconds since the epoch. */
-function resetMs({ headers }: HttpResponse, now: number): number | undefined {
+function resetMs({ headers }: HttpResponse, now: number): number {
   const reset = Number(headers['x-limit-app-reset']) * 1000 - now;
-  return Number.isFinite(reset) && reset > 0 ? reset : undefined;
+  return Number.isFinite(reset) && reset > 0 ? reset : 0;
 }

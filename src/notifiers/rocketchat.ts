@@ -36,9 +36,9 @@ export const rocketchatNotifier: NotifierDefinition<typeof Options> = {
       requireSent(await http.send({ url, headers, body }, signal), clock.now());
     };
     return {
-      notify: ({ id, events }, signal) => post(id, renderRocketchat(compose(events)), signal),
-      notifyPlainly: ({ id, events }, signal) => {
-        const text = codeText(plainMessage(compose(events), PLAIN_TEXT));
+      notify: async ({ id, events }, signal) => post(id, renderRocketchat(await compose(events)), signal),
+      notifyPlainly: async ({ id, events }, signal) => {
+        const text = codeText(plainMessage(await compose(events), PLAIN_TEXT));
         return post(id, { text: `\`\`\`\n${text}\n\`\`\`` }, signal);
       },
     };

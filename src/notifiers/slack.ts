@@ -47,8 +47,8 @@ export const slackNotifier: NotifierDefinition<typeof Options> = {
       }
     };
     return {
-      notify: ({ id, events }, signal) => post(id, renderSlack(compose(events)), signal),
-      notifyPlainly: ({ id, events }, signal) => post(id, renderPlainly(compose(events)), signal),
+      notify: async ({ id, events }, signal) => post(id, renderSlack(await compose(events)), signal),
+      notifyPlainly: async ({ id, events }, signal) => post(id, renderPlainly(await compose(events)), signal),
     };
   },
 };

@@ -53,9 +53,9 @@ export const teamsNotifier: NotifierDefinition<typeof Options> = {
       requireAccepted(outcomeOf(await http.send({ url, headers, body }, signal)), clock.now());
     };
     return {
-      notify: ({ id, events }, signal) => post(id, renderTeams(compose(events)), signal),
-      notifyPlainly: ({ id, events }, signal) => {
-        const lines = plainMessage(compose(events), PLAIN_TEXT).split('\n');
+      notify: async ({ id, events }, signal) => post(id, renderTeams(await compose(events)), signal),
+      notifyPlainly: async ({ id, events }, signal) => {
+        const lines = plainMessage(await compose(events), PLAIN_TEXT).split('\n');
         return post(id, cardOf(lines.map((line): Block => rich([run(line)]))), signal);
       },
     };

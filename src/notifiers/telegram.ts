@@ -82,12 +82,12 @@ export const telegramNotifier: NotifierDefinition<typeof Options> = {
       requireSent(await http.send({ url: target, headers, body }, signal), clock.now());
     };
     return {
-      notify: ({ id, events }, signal) => {
-        const message = compose(events);
+      notify: async ({ id, events }, signal) => {
+        const message = await compose(events);
         return post(id, message, { parse_mode: 'HTML', text: renderTelegram(message) }, signal);
       },
-      notifyPlainly: ({ id, events }, signal) => {
-        const message = compose(events);
+      notifyPlainly: async ({ id, events }, signal) => {
+        const message = await compose(events);
         const text = plainMessage(message, PLAIN_TEXT);
         // Nothing is parsed, and no address or command in it becomes a link.
         return post(id, message, { text, entities: [{ type: 'pre', offset: 0, length: text.length }] }, signal);
@@ -100,7 +100,7 @@ const Answer = z.object({
   ok: z.boolean(),
   description: z.string().optional(),
   // https://core.telegram.org/bots/api#responseparameters
-  parameters: z.object({ retry_after: z.number().optional(), migrate_to_chat_id: z.number().optional() }).optional(),
+  parameters: z.object({ migrate_to_chat_id: z.number().optional() }).optional(),
 });
 
 function requireSent(response: HttpResponse, now: number): void {
@@ -115,7 +115,7 @@ function requireSent(response: HttpResponse, now: number): void {
   if (status === 400 && ABOUT_CHAT.test(description)) {
     throw new PermanentError(`HTTP 400: ${safeText(description, 200)}`);
   }
-  requireAccepted(response, now, (parameters?.retry_after ?? 0) * 1000);
+  requireAccepted(response, now);
   if (answer?.ok !== true) throw new PermanentError("the answer is not Telegram's");
 }
 

@@ -5,10 +5,11 @@ import { notifyWithin } from './notify-within.ts';
 
 /** How one attempt ended. */
 export type Outcome =
-  /** `simplified`: why it had to be sent without markup. */
-  | { kind: 'accepted'; simplified?: string }
+  | { kind: 'accepted' }
   /** It may work later. */
   | { kind: 'failed'; error: TransientError }
+  /** This delivery will never be accepted as it is, but it may be without markup. */
+  | { kind: 'too-rich'; reason: string }
   /** This delivery will never be accepted, others may be. */
   | { kind: 'refused'; reason: string; bug?: unknown }
   /** Nothing will be accepted until a person acts. */
@@ -18,25 +19,23 @@ export interface AttemptOptions {
   ms: number;
   clock: Clock;
   kill: AbortSignal;
+  /** Without markup: it was too rich before. */
+  plainly: boolean;
 }
 
-/** Sends a delivery; where its payload is refused, once more without markup. Never throws. */
+/** Sends a delivery. Never throws. */
 export async function attempt(notifier: Notifier, delivery: Delivery, options: AttemptOptions): Promise<Outcome> {
-  const outcome = await send(notifier, delivery, options);
-  if (outcome.kind !== 'refused' || notifier.notifyPlainly === undefined) return outcome;
-  const plain = { notify: notifier.notifyPlainly.bind(notifier) };
-  const second = await send(plain, delivery, options);
-  return second.kind === 'accepted' ? { kind: 'accepted', simplified: outcome.reason } : second;
-}
-
-async function send(notifier: Notifier, delivery: Delivery, options: AttemptOptions): Promise<Outcome> {
+  const { notifyPlainly } = notifier;
+  const sendPlainly = options.plainly && notifyPlainly !== undefined;
   try {
-    await notifyWithin(notifier, delivery, options);
+    await notifyWithin(sendPlainly ? { notify: notifyPlainly.bind(notifier) } : notifier, delivery, options);
     return { kind: 'accepted' };
   } catch (error) {
     if (error instanceof TransientError) return { kind: 'failed', error };
-    if (!(error instanceof PermanentError))
-      return { kind: 'refused', reason: `a bug: ${messageOf(error)}`, bug: error };
-    return { kind: error.isPayload ? 'refused' : 'closed', reason: messageOf(error) };
+    const isPermanent = error instanceof PermanentError;
+    if (isPermanent && !error.isPayload) return { kind: 'closed', reason: messageOf(error) };
+    const reason = isPermanent ? messageOf(error) : `a bug: ${messageOf(error)}`;
+    if (notifyPlainly !== undefined && !sendPlainly) return { kind: 'too-rich', reason };
+    return isPermanent ? { kind: 'refused', reason } : { kind: 'refused', reason, bug: error };
   }
 }

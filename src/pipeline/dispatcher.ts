@@ -1,4 +1,5 @@
 import type { Lane, LaneState } from './lane.ts';
+import type { LanePast } from './lane-rest.ts';
 
 /** Longest that an attempt under way may take when its lane is replaced. */
 const REPLACE_MS = 7_000;
@@ -8,7 +9,8 @@ export interface LanePlan {
   consumer: string;
   /** Two plans of one consumer with the same version are the same lane. */
   version: string;
-  create(): Lane;
+  /** `past`: of the lane whose place it takes. */
+  create(past: LanePast | undefined): Lane;
 }
 
 /** All lanes: each on its own, so that one's trouble never delays another. */
@@ -27,6 +29,18 @@ export interface Dispatcher {
 
 export function createDispatcher(first: readonly Lane[] = []): Dispatcher {
   const lanes = new Map(first.map((lane) => [lane.consumer, { version: '', lane }]));
+
+  async function replace(consumer: string, plan: LanePlan | undefined): Promise<void> {
+    const before = lanes.get(consumer);
+    if (before !== undefined && before.version === plan?.version) return;
+    await before?.lane.stop(REPLACE_MS);
+    lanes.delete(consumer);
+    if (plan === undefined) return;
+    const lane = plan.create(before?.lane.past());
+    lanes.set(consumer, { version: plan.version, lane });
+    lane.wake();
+  }
+
   return {
     wake(consumers) {
       for (const { lane } of lanes.values()) {
@@ -36,15 +50,9 @@ export function createDispatcher(first: readonly Lane[] = []): Dispatcher {
     states: () => [...lanes.values()].map(({ lane }) => lane.state()),
     async update(plans) {
       const planned = new Map(plans.map((plan) => [plan.consumer, plan]));
-      const over = [...lanes].filter(([consumer, { version }]) => planned.get(consumer)?.version !== version);
-      await Promise.all(over.map(([, { lane }]) => lane.stop(REPLACE_MS)));
-      for (const [consumer] of over) lanes.delete(consumer);
-      for (const { consumer, version, create } of plans) {
-        if (lanes.has(consumer)) continue;
-        const lane = create();
-        lanes.set(consumer, { version, lane });
-        lane.wake();
-      }
+      const consumers = new Set([...lanes.keys(), ...planned.keys()]);
+      // None waits for another: one may hang for as long as it is given.
+      await Promise.all([...consumers].map((consumer) => replace(consumer, planned.get(consumer))));
     },
     async stop(deadlineMs) {
       await Promise.all([...lanes.values()].map(({ lane }) => lane.stop(deadlineMs)));

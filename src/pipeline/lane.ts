@@ -4,7 +4,9 @@ import { TransientError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Delivery, LanePace, Notifier } from '../core/notifier.ts';
 import type { Outbox } from '../core/outbox.ts';
-import { attempt, type Outcome } from './attempt.ts';
+import { attempt } from './attempt.ts';
+import { LaneClaims, type LaneRules } from './lane-claims.ts';
+import { type LanePast, LaneRest } from './lane-rest.ts';
 import { LATE_AFTER_MS, LaneTrouble, type Trouble } from './lane-trouble.ts';
 
 /** Longest that one attempt may take; a far side that hangs is a failure like any other. */
@@ -18,18 +20,6 @@ const OUTAGE_MS = 15_000;
 /** Longest sleep until quiet hours end: a clock that is set delays nothing for longer. */
 const LONGEST_QUIET_SLEEP_MS = 900_000;
 
-/** What a lane does with what it is owed, as the person wants it. */
-export interface LaneRules {
-  /** Fewer events than this within a group interval are not sent. */
-  minGroupSize?: number | undefined;
-  /** What is older than this, in ms, is not sent. */
-  maxAgeMs?: number | undefined;
-  /** After an outage all that is owed goes as one message, also what was tried before. */
-  mergesBacklog?: boolean;
-  /** Until when only urgent events are sent, in ms since the epoch; undefined where all are. */
-  quietUntil?: ((now: number) => number | undefined) | undefined;
-}
-
 export interface LaneOptions {
   consumer: string;
   notifier: Notifier;
@@ -40,6 +30,8 @@ export interface LaneOptions {
   logger: Logger;
   random?: () => number;
   attemptMs?: number;
+  /** What the lane that this one takes the place of did last. */
+  past?: LanePast | undefined;
   /** After each attempt. */
   onAttempt?: (outcome: 'delivered' | 'failed' | 'parked', events: number) => void;
   /** What a person should be told of this lane, by another. */
@@ -69,6 +61,7 @@ export interface Lane {
   /** There may be something owed. */
   wake(): void;
   state(): LaneState;
+  past(): LanePast;
   /**
    * Ends: waits are cut short, an attempt under way has `deadlineMs` to finish. What is not delivered stays owed.
    */
@@ -89,22 +82,26 @@ class NotifierLane implements Lane {
   readonly consumer: string;
   readonly #options: LaneOptions;
   readonly #rules: LaneRules;
+  readonly #claims: LaneClaims;
   readonly #trouble: LaneTrouble;
   readonly #queue = new PQueue({ concurrency: 1 });
   readonly #stop = new AbortController();
   readonly #kill = new AbortController();
-  /** When the far side last took a message, or refused one for good. */
-  #lastSentAt = Number.NEGATIVE_INFINITY;
+  readonly #rest: LaneRest;
   #nextAttemptAt: number | undefined;
   #wakeAt: number | undefined;
   /** Accepted by the far side, but the ledger could not yet take note of it. */
-  #accepted: string | undefined;
+  #accepted: Delivery | undefined;
+  /** Refused as it was: it is sent without markup next. */
+  #tooRich: { id: string; reason: string } | undefined;
 
   constructor(options: LaneOptions) {
-    const { consumer, clock, logger, random = Math.random, onTrouble = () => {}, rules = {} } = options;
+    const { consumer, clock, logger, outbox, pace, random = Math.random, onTrouble = () => {}, rules = {} } = options;
     this.#options = options;
     this.#rules = rules;
+    this.#rest = new LaneRest(options, options.past);
     this.consumer = consumer;
+    this.#claims = new LaneClaims({ consumer, outbox, rules, maxEvents: pace.maxEvents, clock, logger });
     this.#trouble = new LaneTrouble({ consumer, clock, logger, random, onTrouble });
   }
 
@@ -131,6 +128,10 @@ class NotifierLane implements Lane {
     };
   }
 
+  past(): LanePast {
+    return this.#rest.past();
+  }
+
   async stop(deadlineMs: number): Promise<void> {
     this.#stop.abort();
     const done = new AbortController();
@@ -153,53 +154,33 @@ class NotifierLane implements Lane {
 
   /** Makes one attempt when it is time, and waits after a failure. Returns false when there is nothing to send. */
   async #deliverNext(): Promise<boolean> {
-    const { clock, outbox, pace } = this.#options;
-    const { minGroupSize = 1, mergesBacklog = false } = this.#rules;
-    this.#expire();
+    const { clock } = this.#options;
+    this.#noteAccepted();
+    await this.#claims.expire();
     const quietUntil = this.#quietUntil();
-    if (outbox.owed(this.consumer, { urgentOnly: quietUntil !== undefined }) === 0) {
+    if (quietUntil !== undefined) await this.#claims.holdBack();
+    if (this.#claims.owed(quietUntil !== undefined) === 0) {
       if (quietUntil !== undefined) this.#wakeLater(quietUntil);
       return false;
     }
-    await this.#wait(this.#restMs());
+    // Where only a crowd is told of, the interval begins with the first of it.
+    await this.#wait(this.#rest.ms({ gathers: (this.#rules.minGroupSize ?? 1) > 1 && this.#trouble.failures === 0 }));
     if (this.#stop.signal.aborted) return false;
     // Only now, so that it holds everything that came meanwhile.
-    const delivery = outbox.claim(this.consumer, pace.maxEvents, {
+    const failingMs = clock.now() - (this.#trouble.failingSince ?? clock.now());
+    const delivery = await this.#claims.next({
       urgentOnly: this.#quietUntil() !== undefined,
-      merge: mergesBacklog && clock.now() - (this.#trouble.failingSince ?? clock.now()) > OUTAGE_MS,
+      merge: this.#rules.mergesBacklog === true && failingMs > OUTAGE_MS,
     });
-    if (delivery === undefined) return false;
-    if (delivery.size < minGroupSize) {
-      outbox.skip(this.consumer, delivery.id);
-      return true;
-    }
+    if (delivery === undefined) return true;
     const waitMs = await this.#attempt(delivery);
     this.#trouble.recoverLedger();
     await this.#wait(waitMs);
     return true;
   }
 
-  /** Until the next message may go: after the last one, or, where only a crowd is told of, after the first of it. */
-  #restMs(): number {
-    const { clock, pace } = this.#options;
-    const { minGroupSize = 1 } = this.#rules;
-    const intervalMs = Math.max(pace.groupIntervalMs, pace.minIntervalMs);
-    if (minGroupSize > 1 && this.#trouble.failures === 0) return intervalMs;
-    // Bounded, as the clock may have been set back.
-    return Math.min(this.#lastSentAt + intervalMs - clock.now(), intervalMs);
-  }
-
   #quietUntil(): number | undefined {
     return this.#rules.quietUntil?.(this.#options.clock.now());
-  }
-
-  #expire(): void {
-    const { maxAgeMs } = this.#rules;
-    if (maxAgeMs === undefined) return;
-    const { outbox, clock, logger } = this.#options;
-    const count = outbox.expire(this.consumer, clock.now() - maxAgeMs);
-    if (count > 0)
-      logger.warn({ consumer: this.consumer, events: count }, 'alerts were too old to be sent, and dropped');
   }
 
   /** Wakes itself when quiet hours end. */
@@ -226,17 +207,20 @@ class NotifierLane implements Lane {
   async #attempt(delivery: Delivery): Promise<number> {
     const { notifier, outbox, clock, onAttempt, attemptMs = ATTEMPT_MS } = this.#options;
     const { id, size } = delivery;
-    const outcome: Outcome =
-      this.#accepted === id
-        ? { kind: 'accepted' }
-        : await attempt(notifier, delivery, { ms: attemptMs, clock, kill: this.#kill.signal });
+    const plainly = this.#tooRich?.id === id;
+    const outcome = await attempt(notifier, delivery, { ms: attemptMs, clock, kill: this.#kill.signal, plainly });
+    this.#rest.tried();
     if (outcome.kind === 'failed') {
       if (this.#kill.signal.aborted) return 0;
       outbox.failed(this.consumer, id, outcome.error.message);
       onAttempt?.('failed', size);
       return this.#trouble.fail(outcome.error, size);
     }
-    if (this.#accepted !== id) this.#lastSentAt = clock.now();
+    if (outcome.kind === 'too-rich') {
+      this.#tooRich = { id, reason: outcome.reason };
+      return 0;
+    }
+    this.#rest.sent();
     if (outcome.kind === 'closed') {
       outbox.parkLane(this.consumer, id, outcome.reason);
       this.#trouble.park(outcome.reason, outbox.owed(this.consumer));
@@ -250,13 +234,24 @@ class NotifierLane implements Lane {
       onAttempt?.('parked', size);
       return 0;
     }
-    this.#accepted = id;
+    this.#accepted = delivery;
+    this.#noteAccepted();
+    return 0;
+  }
+
+  /** What the far side has is not sent again, whatever the ledger can take note of. */
+  #noteAccepted(): void {
+    if (this.#accepted === undefined) return;
+    const { outbox, onAttempt } = this.#options;
+    const { id, size } = this.#accepted;
     outbox.delivered(this.consumer, id);
     outbox.resumeLane(this.consumer);
-    if (outcome.simplified !== undefined) this.#trouble.simplify(outcome.simplified, size);
+    this.#accepted = undefined;
+    this.#trouble.recoverLedger();
+    if (this.#tooRich?.id === id) this.#trouble.simplify(this.#tooRich.reason, size);
+    this.#tooRich = undefined;
     onAttempt?.('delivered', size);
     this.#trouble.recover();
-    return 0;
   }
 
   /** Until a person lets the lane go on, or it is time to try all the same. */

@@ -22,7 +22,14 @@ it('a webhook that was deleted is parked, told by the others and by /readyz, and
   timeout: 180_000,
 }, async () => {
   stack.slack.behave({ status: 404, body: 'no_service' });
-  await stack.startCowbell();
+  const cowbell = await stack.startCowbell();
+  const [, address] = /"http":"(?:http:\/\/)?([\d.:]+)"/.exec(cowbell.output()) ?? [];
+  const readiness = async () => {
+    const response = await fetch(`http://${address}/readyz`);
+    const { lanes } = (await response.json()) as { lanes: { name: string; up: boolean }[] };
+    return { status: response.status, lanes, down: lanes.filter(({ up }) => !up).map(({ name }) => name) };
+  };
+  expect(await readiness()).toMatchObject({ status: 200, down: [] });
   await ban(1);
   const told = () => stack.events().map(shortEvent);
   await eventually(() => expect(told()).toContain('notifier.down slack'));
@@ -35,6 +42,11 @@ it('a webhook that was deleted is parked, told by the others and by /readyz, and
       .join('\n');
     expect(text).toMatch(/Alerts do not reach/);
   });
+  const { status, lanes, down } = await readiness();
+  expect([status, down]).toEqual([503, ['slack']]);
+  expect(lanes).toContainEqual(
+    expect.objectContaining({ name: 'slack', state: 'parked', reason: 'HTTP 404: no_service' }),
+  );
   // Asked once: a far side that says no is left alone.
   expect(stack.slack.requests).toHaveLength(1);
   const { output } = await stack.cowbell('outbox', 'list');
@@ -46,6 +58,7 @@ it('a webhook that was deleted is parked, told by the others and by /readyz, and
   await eventually(() => expect(bansTold(stack.slack)).toBe(4), { timeoutMs: 60_000 });
   await eventually(() => expect(told()).toContain('notifier.up slack'));
   expect(stack.slack.problems()).toEqual([]);
+  await eventually(async () => expect((await readiness()).down).toEqual([]));
   expect((await stack.cowbell('outbox', 'list')).output).toContain('nothing is owed');
 });
 
@@ -62,4 +75,9 @@ it('a payload that is refused is sent without markup, and set aside and told if 
   expect(stack.slack.accepted()[0]?.json).toMatchObject({ text: expect.stringContaining('Banned 45.8.0.1') });
   await eventually(() => expect(stack.events().map(shortEvent)).toContain('notifier.refused discord'));
   expect((await stack.cowbell('outbox', 'list')).output).toMatch(/discord: 1 alert, refused: HTTP 400/);
+
+  // Nothing else happens: that a person asks for it is enough.
+  stack.discord.behave('accept');
+  expect((await stack.cowbell('outbox', 'retry', 'discord')).output).toContain('1 alert is owed again');
+  await eventually(() => expect(bansTold(stack.discord)).toBe(1), { timeoutMs: 20_000 });
 });

@@ -38,6 +38,22 @@ test('the longer of the header and what the body asked for counts, an hour at mo
 });
 
 test.each([
+  ['{"retry_after": 2.45}', 2_450],
+  ['{"retry_after_ms": 2450}', 2_450],
+  ['{"ok": false, "parameters": {"retry_after": 3}}', 3_000],
+  ['{"retry_after": "soon", "retry_after_ms": 1500}', 1_500],
+  ['{"retry_after": 0.2}', 1_000],
+  ['{"retry_after": -7}', 1_000],
+  ['{"retry_after": 1e400}', 1_000],
+  ['{"retry_after": 9e9}', 3_600_000],
+  ['[{"retry_after": 7}]', 1_000],
+  ['null', 1_000],
+  ['7', 1_000],
+])('beside a header of 1 s a body of %s asks for %i ms', (body, retryAfterMs) => {
+  expect(outcomeOf(429, body, { 'retry-after': '1' })).toMatchObject({ retryAfterMs });
+});
+
+test.each([
   ['30', 30_000],
   [' 0.3 ', 300],
   ['0', 0],

@@ -61,6 +61,47 @@ describe('the outbox', () => {
   });
 });
 
+describe('a delivery of thousands', () => {
+  it('is taken and given back in slices, and has a new id when it is another thing', () => {
+    const { ledger } = ledgerWith(1_200, ['slack']);
+    const outbox = ledger.deliveries;
+    const claim = outbox.claim('slack', 1_100);
+    expect(claim).toMatchObject({ size: 500, isNew: true });
+    const sizes = [];
+    const ids = new Set([claim?.id]);
+    for (let more = outbox.extend('slack', 1_100); more !== undefined; more = outbox.extend('slack', 1_100)) {
+      sizes.push(more.size);
+      ids.add(more.id);
+    }
+    expect(sizes).toEqual([1_000, 1_100]);
+    expect(ids.size).toBe(3);
+    const again = outbox.claim('slack', 1_100);
+    expect(again).toMatchObject({ size: 1_100, isNew: false });
+    expect(ids.has(again?.id)).toBe(true);
+    expect(idsOf(again)).toEqual(Array.from({ length: 1_100 }, (_, index) => `e${index + 1}`));
+    // An outcome of what it was before is none of what it is now.
+    outbox.delivered('slack', claim?.id ?? '');
+    expect(outbox.owed('slack')).toBe(1_200);
+    expect([outbox.release('slack'), outbox.release('slack'), outbox.release('slack')]).toEqual([true, true, false]);
+    expect(outbox.claim('slack', 10)).toMatchObject({ size: 10, isNew: true });
+    expect(outbox.owed('slack')).toBe(1_200);
+    ledger.close();
+  });
+
+  it('that was tried in vain may be dropped, one that is sent for the first time not', () => {
+    const { ledger } = ledgerWith(3);
+    const first = ledger.deliveries.claim('slack', 2);
+    expect(ledger.deliveries.drop('slack')).toBe(1);
+    expect(ledger.deliveries.owed('slack')).toBe(2);
+    ledger.deliveries.failed('slack', first?.id ?? '', 'HTTP 404');
+    expect(ledger.deliveries.drop('slack')).toBe(2);
+    expect(ledger.deliveries.owed('slack')).toBe(0);
+    expect(ledger.deliveries.claim('slack', 2)).toBeUndefined();
+    expect(ledger.deliveries.owed('webhook')).toBe(3);
+    ledger.close();
+  });
+});
+
 describe('retention', () => {
   const limits = {
     bansMs: 1_000,

@@ -196,6 +196,16 @@ describe.each(senders.map((definition) => [definition.type, definition] as const
       }
     });
 
+    test.each([
+      [{ retry_after: 2.5 }, 2_500],
+      [{ retry_after: 0.5 }, 1_000],
+      [{ retry_after_ms: 1_700 }, 1_700],
+      [{ parameters: { retry_after: 4 } }, 4_000],
+    ])('Retry-After of a second beside a body of %j: the longer counts', async (body, retryAfterMs) => {
+      rig.receiver.behave({ status: 429, headers: { 'retry-after': '1' }, body: JSON.stringify(body) });
+      await expect(send()).rejects.toMatchObject({ name: 'TransientError', retryAfterMs });
+    });
+
     test("the service's own 429 is obeyed", async () => {
       rig.receiver.behave({ rateLimited: 3 });
       await expect(send()).rejects.toMatchObject({ name: 'TransientError', retryAfterMs: 3_000 });

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Clock } from '../../src/core/clock.ts';
 import { createHttpClient } from '../../src/http/client.ts';
 import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
@@ -7,7 +6,7 @@ import { discordNotifier, escapeMarkdown, renderDiscord } from '../../src/notifi
 import { sampleEvents } from '../../src/notifiers/sample-events.ts';
 import { deliveryOf } from '../support/delivery.ts';
 import { type Receiver, startReceiver } from '../support/receivers.ts';
-import { collectOutput, NOW } from './rig.ts';
+import { collectOutput, fixedClock, NOW } from './rig.ts';
 
 const never = new AbortController().signal;
 const samples = sampleEvents('mail.example.org', NOW);
@@ -21,28 +20,11 @@ afterAll(async () => {
   await receiver.stop();
 });
 
-/** A clock that notes how long it was to sleep, and is that much later. */
 function createNotifier(query = '') {
-  const sleeps: number[] = [];
-  let now = NOW;
-  const clock: Clock = {
-    now: () => now,
-    async sleep(ms) {
-      sleeps.push(ms);
-      now += ms;
-    },
-  };
   const options = discordNotifier.options.parse({ url: receiver.url + query });
-  return {
-    sleeps,
-    notifier: discordNotifier.create(options, {
-      http,
-      clock,
-      stdout: collectOutput(),
-      mailer: createSmtpMailer(),
-      compose: composeMessage,
-    }),
-  };
+  const mailer = createSmtpMailer();
+  const tools = { http, clock: fixedClock, stdout: collectOutput(), mailer, compose: composeMessage };
+  return { notifier: discordNotifier.create(options, tools) };
 }
 
 const send = (notifier: ReturnType<typeof createNotifier>['notifier']) =>
@@ -92,27 +74,27 @@ test.each([
   });
 });
 
-test('after the last call that a bucket allows it waits until that is full again', async () => {
-  const { notifier, sleeps } = createNotifier();
-  receiver.behave({
-    status: 200,
-    headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset-after': '1.234' },
-    body: '{}',
-  });
-  await send(notifier);
-  expect(sleeps).toEqual([]);
-  receiver.behave('accept');
-  await send(notifier);
-  await send(notifier);
-  expect(sleeps).toEqual([1_234]);
-});
+const EMPTY = { 'x-ratelimit-remaining': '0' };
 
-test.each(['', 'soon', '-1', '1e400'])('a reset after %j is no wait', async (value) => {
-  const { notifier, sleeps } = createNotifier();
-  receiver.behave({ status: 204, headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset-after': value } });
+test.each<[string, Record<string, string>, number]>([
+  ['in seconds with a fraction', { ...EMPTY, 'x-ratelimit-reset-after': '1.2345' }, 1_235],
+  ['in a minute', { ...EMPTY, 'x-ratelimit-reset-after': '60' }, 60_000],
+  ['at a time', { ...EMPTY, 'x-ratelimit-reset': String((NOW + 2_500) / 1_000) }, 2_500],
+  ['in seconds, whatever the time', { ...EMPTY, 'x-ratelimit-reset-after': '1', 'x-ratelimit-reset': '1' }, 1_000],
+  ['at a time that is over', { ...EMPTY, 'x-ratelimit-reset': '1470173023.5' }, 0],
+  ['later, but is not empty', { 'x-ratelimit-remaining': '1', 'x-ratelimit-reset-after': '2' }, 0],
+  ['in no time', { ...EMPTY, 'x-ratelimit-reset-after': '' }, 0],
+  ['soon', { ...EMPTY, 'x-ratelimit-reset-after': 'soon' }, 0],
+  ['before', { ...EMPTY, 'x-ratelimit-reset-after': '-1' }, 0],
+  ['never', { ...EMPTY, 'x-ratelimit-reset-after': '1e400' }, 0],
+])('a bucket that is full again %s', async (_when, headers, restMs) => {
+  const { notifier } = createNotifier();
+  receiver.behave({ status: 204, headers });
   await send(notifier);
+  expect(Math.max(0, (notifier.restUntil?.() ?? 0) - NOW)).toBe(restMs);
+  receiver.behave({ status: 204 });
   await send(notifier);
-  expect(sleeps).toEqual([]);
+  expect(notifier.restUntil?.()).toBeLessThanOrEqual(NOW);
 });
 
 test('a webhook that was deleted is refused for good', async () => {

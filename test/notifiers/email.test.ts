@@ -5,7 +5,7 @@ import { parseConfig } from '../../src/config/load.ts';
 import { messageOf } from '../../src/core/errors.ts';
 import type { BanEvent } from '../../src/core/event.ts';
 import { plainLine } from '../../src/core/message.ts';
-import type { Notifier } from '../../src/core/notifier.ts';
+import type { Notifier, NotifierTools } from '../../src/core/notifier.ts';
 import { createHttpClient } from '../../src/http/client.ts';
 import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
@@ -27,7 +27,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-async function rig(behaviour: SmtpBehaviour = {}, compose = composeMessage) {
+async function rig(behaviour: SmtpBehaviour = {}, compose: NotifierTools['compose'] = composeMessage) {
   const service = await startSmtpService(behaviour);
   cleanups.push(() => service.stop());
   const http = createHttpClient({ userAgent: 'cowbell/test' });

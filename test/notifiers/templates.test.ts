@@ -21,7 +21,7 @@ const compose = (templates: MessageTemplates, timeZone = 'UTC') => {
 };
 
 describe('a template', () => {
-  it('takes the place of the title, of the body, or of both, and of nothing else', () => {
+  it('takes the place of the title, of the body, or of both, and of nothing else', async () => {
     const { composer } = compose({
       'ban.started': {
         title: '{{ ban.network }} is out until {{ ban.until | date: "%H:%M" }}',
@@ -30,62 +30,62 @@ describe('a template', () => {
       'source.down': { title: 'Look after {{ source.name }}' },
     });
     const [ban, ...others] = samples;
-    const message = composer(ban === undefined ? [] : [ban]);
+    const message = await composer(ban === undefined ? [] : [ban]);
     expect(title(message)).toBe('203.0.113.7/32 is out until 12:30');
     expect(message.lead.map(plainLine)).toEqual(['*info@example.org*: 7', '*sales@example.org*: 3']);
     expect([message.facts, message.notes, message.items, message.evidence].flat()).toEqual([]);
     const plain = composeMessage(ban === undefined ? [] : [ban]);
     expect([message.tone, message.footer, message.at]).toEqual([plain.tone, plain.footer, plain.at]);
     for (const event of others.filter(({ type }) => !['ban.started', 'source.down'].includes(type))) {
-      expect(composer([event])).toEqual(composeMessage([event]));
+      expect(await composer([event])).toEqual(composeMessage([event]));
     }
     const down = samples.filter(({ type }) => type === 'source.down');
-    expect(title(composer(down))).toBe('Look after redis');
-    expect(composer(down).lead).toEqual(composeMessage(down).lead);
+    expect(title(await composer(down))).toBe('Look after redis');
+    expect((await composer(down)).lead).toEqual(composeMessage(down).lead);
   });
 
-  it('may be for many events', () => {
+  it('may be for many events', async () => {
     const { composer } = compose({ group: { title: '{{ bans }} of {{ total }}', body: '{{ services[0].name }}' } });
-    const message = composer(stormOf(500));
+    const message = await composer(stormOf(500));
     expect(title(message)).toMatch(/^\d+ of 500$/);
-    expect(composer(samples.slice(0, 1))).toEqual(composeMessage(samples.slice(0, 1)));
+    expect(await composer(samples.slice(0, 1))).toEqual(composeMessage(samples.slice(0, 1)));
   });
 
-  it('tells times in the time zone of the notifier', () => {
+  it('tells times in the time zone of the notifier', async () => {
     const { composer } = compose({ 'ban.ended': { title: '{{ at | date: "%H:%M" }}' } }, 'Europe/Berlin');
-    expect(title(composer(samples.filter(({ type }) => type === 'ban.ended')))).toBe('13:00');
-    const [until] = composer(samples.slice(0, 1)).facts.filter(({ label }) => label === 'Until');
+    expect(title(await composer(samples.filter(({ type }) => type === 'ban.ended')))).toBe('13:00');
+    const [until] = (await composer(samples.slice(0, 1))).facts.filter(({ label }) => label === 'Until');
     expect(plainLine(until?.value ?? [])).toBe('2026-11-23 13:30 CET');
   });
 
-  it('writes times as the locale has them', () => {
+  it('writes times as the locale has them', async () => {
     const composer = createComposer({ timeZone: 'Europe/Berlin', locale: 'de-DE' });
-    const [until] = composer(samples.slice(0, 1)).facts.filter(({ label }) => label === 'Until');
+    const [until] = (await composer(samples.slice(0, 1))).facts.filter(({ label }) => label === 'Until');
     expect(plainLine(until?.value ?? [])).toBe('23. Nov. 2026, 13:30 MEZ');
   });
 
-  it.each([...HOSTILE_TEXTS.keys()])('never lets a stranger’s text act: %i', (index) => {
+  it.each([...HOSTILE_TEXTS.keys()])('never lets a stranger’s text act: %i', async (index) => {
     const text = HOSTILE_TEXTS[index] ?? '';
     const body =
       '{{ ban.accounts[0].name }} and {{ ban.evidence[0] | upcase }} {{ ban.evidence | join: "," }} {{ ban }}';
     const { composer, errors } = compose({ 'ban.started': { title: 'By {{ ban.accounts[0].name }}', body } });
     for (const event of eventsWith(text).filter(({ type }) => type === 'ban.started')) {
-      const message = composer([event]);
+      const message = await composer([event]);
       expect(slackProblems(renderSlack(message))).toEqual([]);
       expect(discordProblems(renderDiscord(message))).toEqual([]);
     }
     expect(errors).toEqual([]);
   });
 
-  it('that fails on an event loses no alert', () => {
+  it('that fails on an event loses no alert', async () => {
     const { composer, errors } = compose({
       'ban.started': { title: '{% for i in (1..100000000) %}{{ i }}{% endfor %}' },
     });
-    expect(composer(samples.slice(0, 1))).toEqual(composeMessage(samples.slice(0, 1)));
+    expect(await composer(samples.slice(0, 1))).toEqual(composeMessage(samples.slice(0, 1)));
     expect(errors).toHaveLength(1);
   });
 
-  it('reads no file, and runs no code', () => {
+  it('reads no file, and runs no code', async () => {
     for (const text of ['{% include "/etc/passwd" %}', '{% render "x" %}', '{% layout "x" %}']) {
       expect(mistakeIn(text, [{}])).toMatch(/tag ".*" not found/);
     }
@@ -107,7 +107,7 @@ describe('mistakes are told before anything is sent', () => {
     ]);
   });
 
-  it('fields that an event may have or not are none', () => {
+  it('fields that an event may have or not are none', async () => {
     const body =
       '{% if ban.reputation %}{{ ban.reputation.score }}{% endif %} {{ ban.offenders[0].country }} {{ ban.until }}';
     expect(templateMistakes({ 'ban.started': { body } })).toEqual([]);
@@ -116,7 +116,7 @@ describe('mistakes are told before anything is sent', () => {
     ).toEqual([]);
   });
 
-  it('the examples have every field that an event can have', () => {
+  it('the examples have every field that an event can have', async () => {
     const seen = new Map<string, Set<string>>();
     for (const event of completeEvents()) {
       expect(BanEvent.safeParse(event).success).toBe(true);

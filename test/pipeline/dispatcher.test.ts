@@ -56,6 +56,7 @@ test('only the lanes that are owed something are woken, or all', async () => {
       consumer: lane.consumer,
       wake: () => woken.push(lane.consumer),
       state: () => lane.state(),
+      past: () => lane.past(),
       stop: (deadlineMs) => lane.stop(deadlineMs),
     })),
   );
@@ -64,6 +65,46 @@ test('only the lanes that are owed something are woken, or all', async () => {
   expect(woken).toEqual(['right']);
   dispatcher.wake();
   expect(woken).toEqual(['right', 'left', 'right']);
+});
+
+test('a lane that takes the place of another waits for that one alone', async () => {
+  const clock = createTestClock();
+  const stuck = createHeldNotifier();
+  const before = ['stuck', 'well'].map((consumer) => createLaneHarness({ consumer, notifier: stuck.notifier, clock }));
+  const dispatcher = createDispatcher(before.map(({ lane }) => lane));
+  before[0]?.owe('a');
+  await eventually(() => expect(stuck.attempts).toHaveLength(1));
+  const created: string[] = [];
+  const plans = ['stuck', 'well', 'new'].map((consumer) => ({
+    consumer,
+    version: '2',
+    create: () => {
+      created.push(consumer);
+      return createLaneHarness({ consumer, notifier: createHeldNotifier().notifier, clock }).lane;
+    },
+  }));
+  const updated = dispatcher.update(plans);
+  await eventually(() => expect(created.sort()).toEqual(['new', 'well']));
+  await clock.advance(6_999);
+  expect(created).not.toContain('stuck');
+  await clock.advance(1);
+  await updated;
+  expect(created.sort()).toEqual(['new', 'stuck', 'well']);
+  expect(
+    dispatcher
+      .states()
+      .map(({ consumer }) => consumer)
+      .sort(),
+  ).toEqual(['new', 'stuck', 'well']);
+  await dispatcher.update(plans);
+  expect(created).toHaveLength(3);
+  await dispatcher.update(plans.slice(1));
+  expect(
+    dispatcher
+      .states()
+      .map(({ consumer }) => consumer)
+      .sort(),
+  ).toEqual(['new', 'well']);
 });
 
 test('all lanes are stopped together within one deadline', async () => {

@@ -6,11 +6,12 @@ import { openLedger } from '../../src/ledger/ledger.ts';
 import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
 import { webhookNotifier } from '../../src/notifiers/webhook.ts';
-import { createLane, type Lane, type LaneOptions, type LaneRules } from '../../src/pipeline/lane.ts';
+import { createLane, type Lane, type LaneOptions } from '../../src/pipeline/lane.ts';
+import type { LaneRules } from '../../src/pipeline/lane-claims.ts';
 import type { Trouble } from '../../src/pipeline/lane-trouble.ts';
 import { type Behaviour, type Receiver, startReceiver } from '../support/receivers.ts';
 import { createRecordingLogger, type RecordingLogger } from '../support/recording-logger.ts';
-import { sampleEvent } from '../support/sample-bans.ts';
+import { bansFrom, sampleEvent } from '../support/sample-bans.ts';
 import { createTestClock, type TestClock } from '../support/test-clock.ts';
 
 export interface LaneHarness {
@@ -26,6 +27,8 @@ export interface LaneHarness {
   owe(...ids: string[]): void;
   /** The same, of events that are urgent. */
   oweUrgently(...ids: string[]): void;
+  /** The same, of so many bans, each of another network. */
+  oweBans(count: number): void;
 }
 
 export interface LaneHarnessOptions {
@@ -33,6 +36,8 @@ export interface LaneHarnessOptions {
   consumer?: string;
   clock?: TestClock;
   path?: string;
+  /** That of another lane, which closes it. */
+  ledger?: LaneHarness['ledger'];
   groupIntervalMs?: number;
   maxEvents?: number;
   rules?: LaneRules;
@@ -51,7 +56,7 @@ export function createLaneHarness(options: LaneHarnessOptions): LaneHarness {
     around = (outbox) => outbox,
   } = options;
   const logger = createRecordingLogger();
-  const ledger = openLedger(path, () => clock.now());
+  const ledger = options.ledger ?? openLedger(path, () => clock.now());
   const outcomes: string[] = [];
   const troubles: Trouble[] = [];
   const lane = createLane({
@@ -67,6 +72,7 @@ export function createLaneHarness(options: LaneHarnessOptions): LaneHarness {
     onTrouble: (trouble) => troubles.push(trouble),
     ...options.lane,
   });
+  let banned = 0;
   const publish = (ids: string[], isUrgent: boolean) => {
     ledger.transaction(() => {
       for (const id of ids) ledger.deliveries.publish(sampleEvent(id, clock.now()), [{ name: consumer, isUrgent }]);
@@ -77,7 +83,7 @@ export function createLaneHarness(options: LaneHarnessOptions): LaneHarness {
     const stopped = lane.stop(0);
     await clock.advance(0);
     await stopped;
-    ledger.close();
+    if (options.ledger === undefined) ledger.close();
   });
   return {
     lane,
@@ -88,6 +94,14 @@ export function createLaneHarness(options: LaneHarnessOptions): LaneHarness {
     troubles,
     owe: (...ids) => publish(ids, false),
     oweUrgently: (...ids) => publish(ids, true),
+    oweBans: (count) => {
+      ledger.transaction(() => {
+        for (const event of bansFrom(banned, count, clock.now()))
+          ledger.deliveries.publish(event, [{ name: consumer }]);
+      });
+      banned += count;
+      lane.wake();
+    },
   };
 }
 
@@ -142,6 +156,9 @@ export function createHeldNotifier(): {
 export function changedOutbox(outbox: Outbox, change: Partial<Outbox>): Outbox {
   return {
     claim: (...args) => outbox.claim(...args),
+    extend: (...args) => outbox.extend(...args),
+    release: (...args) => outbox.release(...args),
+    holdsUnurgent: (...args) => outbox.holdsUnurgent(...args),
     delivered: (...args) => outbox.delivered(...args),
     failed: (...args) => outbox.failed(...args),
     park: (...args) => outbox.park(...args),

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Ajv, type ValidateFunction } from 'ajv';
 import type Docker from 'dockerode';
 import { parse } from 'yaml';
 
@@ -8,6 +9,8 @@ export const CHECKOUT = join(import.meta.dirname, '..', '..');
 /** What the tests look at in a service of a Compose file. */
 export interface ComposeService {
   image?: string;
+  profiles?: string[];
+  ports?: string[];
   user?: string;
   environment?: string[];
   volumes?: string[];
@@ -27,6 +30,13 @@ export interface ComposeFile {
   services: Record<string, ComposeService>;
   networks?: Record<string, unknown>;
   volumes?: Record<string, unknown>;
+}
+
+/** Whether something is a Compose file, by the schema of the specification. */
+export function composeSchema(): ValidateFunction {
+  const text = readFileSync(join(CHECKOUT, 'test/fixtures/compose/compose-spec.json'), 'utf8');
+  const { $schema: _, ...specification } = JSON.parse(text);
+  return new Ajv({ strict: false, allErrors: true, validateFormats: false }).compile(specification);
 }
 
 /** Variables as Compose reads them from mailcow.conf. Throws where a variable that must be there is missing. */

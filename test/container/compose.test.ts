@@ -1,10 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { allowedRequests, CHECKOUT, hardeningOf, readComposeFile, variablesOf } from './compose-file.ts';
+import { allowedRequests, CHECKOUT, composeSchema, hardeningOf, readComposeFile, variablesOf } from './compose-file.ts';
 
 const FIXTURES = 'test/fixtures/compose';
 const FILES = ['docker-compose.override.yml', 'deploy/compose/no-socket.yml', 'deploy/compose/direct-socket.yml'];
@@ -21,9 +20,7 @@ const VARIABLES = {
   DOCKER_GID: '998',
 };
 
-const schema = JSON.parse(readFileSync(join(CHECKOUT, FIXTURES, 'compose-spec.json'), 'utf8'));
-const { $schema: _, ...specification } = schema;
-const isComposeFile = new Ajv({ strict: false, allErrors: true, validateFormats: false }).compile(specification);
+const isComposeFile = composeSchema();
 
 describe.each([...FILES, ALONE])('%s', (path) => {
   const file = readComposeFile(path, VARIABLES);
@@ -37,7 +34,7 @@ describe.each([...FILES, ALONE])('%s', (path) => {
 
   it('names no service, network or volume that is not there when it stands beside mailcow', () => {
     const known = { ...mailcow.services, ...file.services };
-    const networks = { ...mailcow.networks, ...file.networks };
+    const networks = { default: {}, ...mailcow.networks, ...file.networks };
     for (const [, service] of services) {
       for (const other of service.depends_on ?? []) expect(known).toHaveProperty(other);
       for (const network of Object.keys(service.networks ?? {})) expect(networks).toHaveProperty(network);
@@ -75,8 +72,8 @@ describe.each([...FILES, ALONE])('%s', (path) => {
 });
 
 /** What a container is given, as the file says it. */
-function environmentOf(path: string): Record<string, string> {
-  const lines = readComposeFile(path, VARIABLES).services['cowbell-mailcow']?.environment ?? [];
+function environmentOf(path: string, variables: Readonly<Record<string, string>> = VARIABLES): Record<string, string> {
+  const lines = readComposeFile(path, variables).services['cowbell-mailcow']?.environment ?? [];
   return Object.fromEntries(lines.map((line) => [line.split('=')[0] ?? '', line.replace(/^[^=]*=/, '')]));
 }
 
@@ -101,6 +98,20 @@ it(`${ALONE} gives what the configuration needs that the documents show, and not
   expect([config.redis, variablesOf(ALONE).includes('REDISPASS')]).toEqual([undefined, false]);
 });
 
+describe('the metrics', () => {
+  it.each([...FILES, ALONE])('%s serves them on a network of its own, where that is asked for', (path) => {
+    const { services, networks } = readComposeFile(path, VARIABLES);
+    expect(networks?.['cowbell-metrics']).toEqual({ name: 'cowbell-metrics', internal: true });
+    const inside = Object.entries(services).filter(([, service]) => 'cowbell-metrics' in (service.networks ?? {}));
+    expect(inside.map(([name, { networks: own }]) => [name, own?.['cowbell-metrics']])).toEqual([
+      ['cowbell-mailcow', { aliases: ['cowbell-metrics'] }],
+    ]);
+    expect(parseConfig('', { env: environmentOf(path) }).http.listen).toBe('127.0.0.1:9464');
+    const asked = environmentOf(path, { ...VARIABLES, COWBELL_HTTP_LISTEN: 'cowbell-metrics:9464' });
+    expect(parseConfig('', { env: asked }).http.listen).toBe('cowbell-metrics:9464');
+  });
+});
+
 describe('the socket', () => {
   it('is only given to the proxy, or to nobody, or is asked for by name', () => {
     const holders = FILES.map((path) =>
@@ -117,7 +128,7 @@ describe('the socket', () => {
     const inside = Object.entries(services).filter(([, service]) => 'cowbell-docker' in (service.networks ?? {}));
     expect(inside.map(([name]) => name)).toEqual(['cowbell-mailcow', 'cowbell-docker-proxy']);
     expect(Object.keys(services['cowbell-docker-proxy']?.networks ?? {})).toEqual(['cowbell-docker']);
-    expect(networks).toEqual({ 'cowbell-docker': { internal: true } });
+    expect(networks).toMatchObject({ 'cowbell-docker': { internal: true } });
     const allowed = allowedRequests(services['cowbell-docker-proxy'] ?? {});
     expect([...allowed.keys()]).toEqual(['GET']);
     const passes = (path: string) => allowed.get('GET')?.some((pattern) => pattern.test(path)) ?? false;

@@ -213,6 +213,44 @@ describe('the image', () => {
     }
   });
 
+  it('is asked for its health on a network of its own, as the Compose file has it, and on no other', async () => {
+    for (const [name, internal] of [['cowbell-metrics', true] as const, ['mailcow-network', false] as const])
+      await engine.docker.createNetwork({ Name: name, Driver: 'bridge', Internal: internal });
+    const { aliases = [] } = (service.networks?.['cowbell-metrics'] ?? {}) as { aliases?: string[] };
+    const cowbell = await engine.docker.createContainer({
+      Image: IMAGE,
+      Env: [`COWBELL_WEBHOOK_URL=${receiver.url}`, 'COWBELL_HTTP_LISTEN=cowbell-metrics:9464', 'REDISPASS=none'],
+      Healthcheck: { Interval: 1_000_000_000 },
+      HostConfig: { ...hardeningOf(service), NetworkMode: 'mailcow-network' },
+    });
+    started.push(cowbell);
+    await engine.docker
+      .getNetwork('cowbell-metrics')
+      .connect({ Container: cowbell.id, EndpointConfig: { Aliases: aliases } });
+    await cowbell.start();
+    await eventually(async () => expect((await cowbell.inspect()).State.Health?.Status).toBe('healthy'), {
+      timeoutMs: 30_000,
+    });
+    const { Networks } = (await cowbell.inspect()).NetworkSettings;
+    const ask = async (network: string, host: string) => {
+      const asking = await engine.docker.createContainer({
+        Image: IMAGE,
+        Entrypoint: ['node', '-e'],
+        Cmd: [
+          `fetch('http://${host}:9464/healthz').then((r) => r.text(), (error) => error.cause.code).then(console.log)`,
+        ],
+        HostConfig: { NetworkMode: network },
+      });
+      started.push(asking);
+      await asking.start();
+      return (await finish(asking)).text;
+    };
+    expect(await ask('cowbell-metrics', 'cowbell-metrics')).toContain('alive');
+    // An address, where the name is not known.
+    expect(await ask('mailcow-network', Networks['mailcow-network']?.IPAddress ?? '')).toContain('ECONNREFUSED');
+    expect(await ask('mailcow-network', 'cowbell-metrics')).toMatch(/ENOTFOUND|EAI_AGAIN/);
+  });
+
   it('answers to what the README tells people to do inside', async () => {
     const cowbell = await watchUntilReady();
     const checked = await run(cowbell, 'check');

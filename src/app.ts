@@ -1,6 +1,7 @@
 import { Alerts, consumersOf } from './alerts.ts';
-import { buildWatcher, chooseWatchers } from './assemble.ts';
+import { buildWatcher } from './assemble.ts';
 import type { AutoUnbanTools } from './auto-unban.ts';
+import { surveyWatchers } from './choose-watchers.ts';
 import type { Config } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import type { BanEvent } from './core/event.ts';
@@ -11,7 +12,7 @@ import { openOrigins } from './enrich.ts';
 import { createEventLog } from './event-log.ts';
 import { createHttpClient } from './http/client.ts';
 import { lockLedger } from './ledger/database.ts';
-import { type DownSource, type Ledger, openLedger, type RetentionLimits } from './ledger/ledger.ts';
+import { type DownSource, type Ledger, openLedger } from './ledger/ledger.ts';
 import { createContainerLogs } from './logs/container-log.ts';
 import { createSmtpMailer } from './mail/smtp.ts';
 import { startHealthServer } from './ops/health-server.ts';
@@ -21,15 +22,16 @@ import { SourceLag } from './pipeline/source-lag.ts';
 import { sourceNameOf, superviseWatcher } from './pipeline/supervise.ts';
 import { createTicker } from './pipeline/ticker.ts';
 import { wakeAfterPeople } from './pipeline/wake-after-people.ts';
+import { prunePeriodically } from './prune.ts';
 import { readinessOf } from './readiness.ts';
 import { followChanges } from './reload.ts';
 import { Allowances } from './reputation/allowances.ts';
 import { wantsReports } from './reputation-sources.ts';
+import { tellStart } from './start-report.ts';
 import { createUnbanners } from './unbanners.ts';
 import { VERSION } from './version.ts';
 
 const DAY_MS = 86_400_000;
-const PRUNE_EVERY_MS = 600_000;
 /** Told of by the Redis watcher. */
 const NETFILTER_ITSELF = 'netfilter';
 /** Docker kills ten seconds after it has asked: what is under way by then stays owed. */
@@ -39,8 +41,10 @@ export interface AppTools {
   clock: Clock;
   logger: Logger;
   stdout: NodeJS.WritableStream;
-  /** The log is for a person, not for programs. */
-  isLogForPerson?: boolean;
+  /** Where the log is written, if it is for a person. */
+  terminal?: NodeJS.WritableStream | undefined;
+  /** The file that the configuration is from, if it is from one. */
+  configFile?: string | undefined;
   /** Configurations that take the place of the one before, as they come. */
   changes?: (signal: AbortSignal) => AsyncIterable<Config>;
 }
@@ -71,8 +75,8 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
     };
     const origins = await openOrigins(config, { clock, logger });
     teardown.push('origins', () => origins?.close());
-    const chosen = await chooseWatchers(config, containers, logger);
-    const watchers = chosen.map((each) => buildWatcher(each, watcherTools));
+    const choice = await surveyWatchers(config, containers, logger);
+    const watchers = choice.chosen.map((each) => buildWatcher(each, watcherTools));
     const recorder: Recorder = new Recorder({
       ledger,
       clock,
@@ -84,10 +88,10 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       watchers,
       isReady: (name) => health.isReady(name),
       onOwed: (consumers) => alerts.wake(consumers),
-      onRecorded: createEventLog(config, logger, tools.isLogForPerson === true),
+      onRecorded: createEventLog(config, logger, tools.terminal !== undefined),
     });
     const notifier = { http, mailer: createSmtpMailer(), clock, stdout: tools.stdout };
-    const unbanners = createUnbanners(config, chosen, watcherTools);
+    const unbanners = createUnbanners(config, choice.chosen, watcherTools);
     const allowances = new Allowances({ ledger, clock, logger, required: unbanners.required });
     const policy = await loadPolicy(config, { ledger, clock, logger, http, recorder, unbanners, allowances });
     const reporting = await loadReporting(config, { ledger, clock, http });
@@ -135,22 +139,33 @@ export async function runApp(config: Config, tools: AppTools, signal: AbortSigna
       onError: (error) => logger.error({ err: error }, 'the metrics could not be gathered'),
     });
     teardown.push('health server', () => server.close());
-    logger.info(
-      {
-        version: VERSION,
-        host: config.host,
-        watchers: watchers.map(({ watcher }) => watcher.name),
-        notifiers: config.notifiers.map(({ name }) => name),
-        http: server.address,
-      },
-      'cowbell is watching',
-    );
+    const running = {
+      config,
+      configFile: tools.configFile,
+      choice,
+      containers,
+      origins,
+      ledger,
+      health,
+      clock,
+      logger,
+    };
     await Promise.all([
+      tellStart(
+        {
+          ...running,
+          watchers: watchers.map(({ watcher }) => watcher),
+          lanes: () => alerts.states(),
+          address: server.address,
+          terminal: tools.terminal,
+        },
+        signal,
+      ),
       ticker.run(signal),
       policy?.run(signal),
       allowances.run(signal),
       wakeAfterPeople({ ledger, lanes: alerts, clock, logger }, signal),
-      prunePeriodically(ledger, () => retentionOf(current), clock, logger, signal),
+      prunePeriodically(ledger, { retention: () => current, clock, logger }, signal),
       followChanges({ config, changes: tools.changes, logger, apply }, signal),
       ...watchers.map(({ watcher, graceMs }) =>
         superviseWatcher(
@@ -233,33 +248,4 @@ function keepSourceState(ledger: Ledger, event: Extract<BanEvent, { type: 'sourc
   const { name, reason, since } = event.source;
   if (event.type === 'source.down') ledger.setSourceDown({ name, reason, since: Date.parse(since) });
   else ledger.setSourceUp(name);
-}
-
-function retentionOf({ retention, known_users }: Config): RetentionLimits {
-  return {
-    bansMs: retention.bans_days * DAY_MS,
-    eventsMs: retention.events_days * DAY_MS,
-    evidenceMs: retention.evidence_days * DAY_MS,
-    evidenceRows: retention.evidence_rows,
-    knownUsersMs: known_users.days * DAY_MS,
-    knownUsersRows: known_users.most,
-  };
-}
-
-async function prunePeriodically(
-  ledger: Ledger,
-  limits: () => RetentionLimits,
-  clock: Clock,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    await clock.sleep(PRUNE_EVERY_MS, signal);
-    try {
-      // In small steps, so that alerts are not held up.
-      while (!signal.aborted && ledger.prune(limits(), clock.now()) > 0) await clock.sleep(50, signal);
-    } catch (error) {
-      logger.error({ err: error }, 'the ledger could not be pruned');
-    }
-  }
 }

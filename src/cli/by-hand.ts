@@ -49,7 +49,7 @@ async function watchersFor(
   containers: Awaited<ReturnType<typeof createTools>>['containers'],
 ) {
   if (jail === 'netfilter') return [];
-  const { chooseWatchers } = await import('../assemble.ts');
+  const { chooseWatchers } = await import('../choose-watchers.ts');
   return await chooseWatchers(config, containers, SILENT);
 }
 

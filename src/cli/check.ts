@@ -50,6 +50,11 @@ class Report {
     this.#context.stdout.write(`ok    ${what}: ${detail}\n`);
   }
 
+  /** What is not there, and need not be. */
+  off(what: string, reason: string): void {
+    this.#context.stdout.write(`off   ${what}: ${reason}\n`);
+  }
+
   bad(what: string, error: unknown): void {
     this.problems++;
     this.#context.stdout.write(`FAIL  ${what}: ${messageOf(error)}\n`);
@@ -178,8 +183,10 @@ async function checkWatchers(
   { containers, tools }: { containers: ContainerLogs; tools: WatcherTools },
   report: Report,
 ): Promise<void> {
-  const { buildWatcher, chooseWatchers, watcherDefinition } = await import('../assemble.ts');
-  for (const watcher of await chooseWatchers(config, containers, SILENT)) {
+  const { buildWatcher, watcherDefinition } = await import('../assemble.ts');
+  const { surveyWatchers } = await import('../choose-watchers.ts');
+  const { chosen, others } = await surveyWatchers(config, containers, SILENT);
+  for (const watcher of chosen) {
     const definition = watcherDefinition(watcher.type);
     const name = `watcher ${watcher.name}`;
     try {
@@ -194,6 +201,7 @@ async function checkWatchers(
       report.bad(name, error);
     }
   }
+  for (const { type, reason } of others) report.off(`watcher ${type}`, reason);
 }
 
 /** Throws if it is not there. */

@@ -37,7 +37,7 @@ async function explain(text: string, { config: file }: Options, context: CliCont
   const { buildJudge } = await import('../auto-unban.ts');
   const { createUnbanners } = await import('../unbanners.ts');
   const { isKnownBan } = await import('../reputation/lift.ts');
-  const { chooseWatchers } = await import('../assemble.ts');
+  const { chooseWatchers } = await import('../choose-watchers.ts');
   const config = loadConfig({ file, env: context.env });
   // What is asked about addresses counts, and is kept.
   const ledger = openLedger(config.state, Date.now);

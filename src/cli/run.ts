@@ -15,13 +15,16 @@ export const addRun: AddCommand = (program, context) => {
       const { runApp } = await import('../app.ts');
       const log = { ...config.log, stream: context.stderr };
       const logger = await createLogger(log);
-      const tools = { clock: systemClock, logger, stdout: context.stdout, isLogForPerson: isForPerson(log) };
+      const tools = {
+        clock: systemClock,
+        logger,
+        stdout: context.stdout,
+        terminal: isForPerson(log) ? log.stream : undefined,
+      };
+      const configFile = findConfig({ file, env: context.env });
       const changes = (signal: AbortSignal) =>
-        configChanges(
-          { file: findConfig({ file, env: context.env }), load, asked: context.reload, clock: systemClock, logger },
-          signal,
-        );
-      await runApp(config, { ...tools, changes }, context.signal);
+        configChanges({ file: configFile, load, asked: context.reload, clock: systemClock, logger }, signal);
+      await runApp(config, { ...tools, configFile, changes }, context.signal);
       logger.info({}, 'cowbell has stopped');
     });
 };

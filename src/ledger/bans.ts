@@ -140,6 +140,11 @@ export class Bans {
     return rows.map(fromRow);
   }
 
+  /** Bans that were told and are not over. */
+  countOpen(): number {
+    return this.#db.get<{ n: number }>(`SELECT count(*) AS n FROM bans WHERE state = 'open'`)?.n ?? 0;
+  }
+
   /** Standing bans of a jail by network, with no more than is needed to see whether they have changed. */
   outlines(jail: string): Map<string, BanOutline> {
     const rows = this.#db.all<Omit<BanOutline, 'isSettled'> & { settled: number }>(

@@ -32,6 +32,8 @@ export interface ContainerLogs {
   find(selector: ContainerSelector): Promise<FoundContainer[]>;
   /** Runs a program in the newest running container that a selector means. */
   exec: Exec;
+  /** Of the engine, where it may be asked for it: proxies that filter refuse that. Never throws. */
+  version(signal: AbortSignal): Promise<string | undefined>;
   /** Throws with the reason when the engine does not answer, or may not be asked for containers. */
   ping(): Promise<void>;
 }
@@ -61,6 +63,17 @@ export function createContainerLogs(options: ContainerLogOptions): ContainerLogs
         if (running === undefined) throw explainAbsence(found, selectorName(selector, project));
         return await execIn(docker, running, argv, socket, signal);
       }),
+    version: async (abortSignal) => {
+      if (/^(tcp|https?):/.test(socket)) return undefined;
+      try {
+        // Its types know of no options here.
+        const docker = (await connect()) as unknown as { version(options: object): Promise<{ Version?: unknown }> };
+        const { Version: version } = await docker.version({ abortSignal });
+        return typeof version === 'string' ? version : undefined;
+      } catch {
+        return undefined;
+      }
+    },
     ping: async () =>
       void (await explained((docker) =>
         askEngine((abortSignal) => docker.listContainers({ limit: 1, abortSignal }), socket),

@@ -113,7 +113,15 @@ describe('a netfilter that bans', () => {
   });
 
   it('runs 04a and 08: a restart is one message, and the ban after it is a new one', async () => {
-    await stack.startCowbell();
+    const cowbell = await stack.startCowbell();
+    const line = cowbell
+      .output()
+      .split('\n')
+      .find((each) => each.includes('cowbell is watching'));
+    expect(JSON.parse(line ?? '{}')).toMatchObject({
+      docker: expect.stringMatching(/^\d+\./),
+      not_watched: expect.arrayContaining([{ name: 'postfix', reason: 'no container of postfix-mailcow' }]),
+    });
     await play('04a-sigkill-restart', 5);
     await eventually(() =>
       expect(told()).toEqual([

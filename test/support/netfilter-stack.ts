@@ -59,6 +59,10 @@ export interface StackOptions {
   withRedis?: boolean;
   /** Tell the webhook of extensions, too. */
   withExtensions?: boolean;
+  /** Path of the ledger; beside the configuration if not given. */
+  state?: string;
+  /** `http` of the configuration, as YAML; any free port if not given. */
+  http?: string;
 }
 
 export async function startStack(options: StackOptions = {}): Promise<NetfilterStack> {
@@ -72,7 +76,7 @@ export async function startStack(options: StackOptions = {}): Promise<NetfilterS
     startReceiver({ kind: 'discord' }),
     startReceiver({ kind: 'webhook', secret: WEBHOOK_SECRET }),
   ]);
-  const state = join(folder, 'cowbell.db');
+  const state = options.state ?? join(folder, 'cowbell.db');
   const config = join(folder, 'cowbell.yaml');
   const programs: RunningProgram[] = [];
   /** What each service prints is written here, by its name. */
@@ -85,7 +89,7 @@ export async function startStack(options: StackOptions = {}): Promise<NetfilterS
 state: ${state}
 docker: {socket: ${runningEngine?.socket ?? join(folder, 'no.sock')}, project: mailcowdockerized}
 ${withRedis ? `redis: {url: '${redis.url}', password: ${redis.password}}` : ''}
-http: {listen: '127.0.0.1:0'}
+http: ${options.http ?? "{listen: '127.0.0.1:0'}"}
 notifiers:
   - {type: slack, url: '${slack.url}', group_interval_ms: ${chatIntervalMs}}
   - {type: discord, url: '${discord.url}', group_interval_ms: ${chatIntervalMs}}

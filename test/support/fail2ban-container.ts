@@ -7,6 +7,8 @@ import { eventually } from './eventually.ts';
 
 /** Where fail2ban has its socket inside the container. */
 export const FAIL2BAN_SOCKET = '/f2b/run/f2b.sock';
+/** Where its client looks for it unless it is told. */
+export const USUAL_SOCKET = '/var/run/fail2ban/fail2ban.sock';
 
 export interface Fail2banContainer {
   container: Docker.Container;
@@ -20,7 +22,7 @@ export interface Fail2banContainer {
 export async function startFail2banContainer(
   engine: DockerEngine,
   folder: string,
-  { jails, timeZone }: { jails: Record<string, number>; timeZone: string },
+  { jails, timeZone, socket = FAIL2BAN_SOCKET }: { jails: Record<string, number>; timeZone: string; socket?: string },
 ): Promise<Fail2banContainer> {
   const etc = join(folder, 'etc');
   for (const name of ['etc/filter.d', 'etc/action.d', 'run']) mkdirSync(join(folder, name), { recursive: true });
@@ -31,7 +33,7 @@ export async function startFail2banContainer(
 loglevel = INFO
 logtarget = STDOUT
 syslogsocket = auto
-socket = ${FAIL2BAN_SOCKET}
+socket = ${socket}
 pidfile = /f2b/run/f2b.pid
 dbfile = /f2b/run/f2b.sqlite3
 dbpurgeage = 1d
@@ -57,13 +59,13 @@ ${sections.join('')}`,
     name: 'mailstack-fail2ban-1',
     labels: composeLabels('fail2ban'),
     env: [`TZ=${timeZone}`],
-    binds: [...system, `${folder}:/f2b`],
+    binds: [...system, `${folder}:/f2b`, `${join(folder, 'run')}:/var/run/fail2ban`],
     command: ['/usr/bin/python3', '/usr/bin/fail2ban-server', '-f', '-x', '-c', '/f2b/etc', 'start'],
   });
   const fail2ban: Fail2banContainer = {
     container,
     async client(...command) {
-      const Cmd = ['fail2ban-client', '-s', FAIL2BAN_SOCKET, ...command];
+      const Cmd = ['fail2ban-client', '-s', socket, ...command];
       const exec = await container.exec({ Cmd, Tty: true, AttachStdout: true, AttachStderr: true });
       const stream = await exec.start({ Tty: true });
       let output = '';

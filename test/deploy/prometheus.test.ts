@@ -12,7 +12,7 @@ import type { RunningProgram } from '../support/process.ts';
 import { type PrometheusServer, startPrometheus } from '../support/prometheus-server.ts';
 import { freePort } from '../support/redis-server.ts';
 import { type BoardTarget, panelsOf, queriesOf, readBoard } from './board-file.ts';
-import { fasterFile, fasterQuery } from './faster.ts';
+import { faster, fasterFile, fasterQuery } from './faster.ts';
 
 const TOKEN = 'a-token-for-metrics';
 const OWN = '185.36.81.23';
@@ -163,6 +163,18 @@ describe('a Prometheus that reads cowbell', { timeout: 180_000 }, () => {
     expect(await prometheus.labelValues('fail2ban_bans_total', 'jail')).toEqual(['netfilter']);
     const [rate] = await prometheus.query('sum(rate(fail2ban_bans_total[5m]))');
     expect(rate?.value).toBeGreaterThan(0);
+  });
+
+  it('answers what the documents ask', async () => {
+    const page = readFileSync(join(CHECKOUT, 'docs/dashboard.md'), 'utf8');
+    const block = /```promql\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    const asked = block.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    expect(asked.length).toBeGreaterThan(7);
+    for (const expr of asked.filter((each) => !each.includes('oldest')))
+      await eventually(async () =>
+        expect([expr, (await prometheus.query(faster(expr))).length > 0]).toEqual([expr, true]),
+      );
+    await prometheus.query(asked.at(-1) ?? '');
   });
 
   it('counts on the board what was told, to the unit, also when cowbell was killed', async () => {

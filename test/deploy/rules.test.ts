@@ -47,3 +47,9 @@ it('each rule says how bad it is, what it is about, and what to do', () => {
     expect(annotations.description?.length).toBeGreaterThan(80);
   }
 });
+
+it('each rule is in the documents, and none that is not there', () => {
+  const page = readFileSync(join(CHECKOUT, 'docs/dashboard.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| `(Cowbell\w+)` \| \S[^|]+ \| \S[^|]+ \|$/gm)].map(([, name]) => name);
+  expect(rows).toEqual(alerts.map(({ alert }) => alert));
+});

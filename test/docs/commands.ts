@@ -8,6 +8,8 @@ const SERVICES = new Set([
   ...Object.keys(readComposeFile('docker-compose.override.yml', {}).services),
   ...Object.keys(readComposeFile('test/fixtures/compose/mailcow.yml', {}).services),
 ]);
+/** A password for each Compose file that wants one. */
+const VARIABLES = { GRAFANA_PASSWORD: 'secret', DOCKER_GID: '998' };
 const { scripts } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8')) as {
   scripts: Record<string, string>;
 };
@@ -49,13 +51,31 @@ async function npmProblem([verb, ...args]: string[]): Promise<string | undefined
   return unknown.length === 0 ? undefined : `unknown flags ${unknown.join(' ')}`;
 }
 
-async function composeProblem([verb = '', ...args]: string[]): Promise<string | undefined> {
+/** `-f FILE` names the file whose services are meant, `--profile NAME` one of its profiles. */
+async function composeProblem(words: string[]): Promise<string | undefined> {
+  if (words[0] !== '-f') return await composeVerbProblem(words, SERVICES);
+  const [, path = '', ...rest] = words;
+  const there = missing(path);
+  if (there !== undefined) return there;
+  const { services } = readComposeFile(path, VARIABLES);
+  const profiles = Object.values(services).flatMap((service) => service.profiles ?? []);
+  while (rest[0] === '--profile') {
+    const [, profile = ''] = rest.splice(0, 2);
+    if (!profiles.includes(profile)) return `no such profile ${profile}`;
+  }
+  return await composeVerbProblem(rest, new Set(Object.keys(services)));
+}
+
+async function composeVerbProblem(
+  [verb = '', ...args]: string[],
+  services: ReadonlySet<string>,
+): Promise<string | undefined> {
   const flags: Record<string, string[]> = { up: ['-d'], exec: ['-T'], logs: ['--no-log-prefix'], restart: [] };
   const at = args.findIndex((arg) => !arg.startsWith('-'));
   const ownFlags = at < 0 ? args : args.slice(0, at);
   if (ownFlags.some((flag) => !flags[verb]?.includes(flag)) || flags[verb] === undefined) return 'unknown flags';
   const [service, ...rest] = at < 0 ? [] : args.slice(at);
-  if (service !== undefined && !SERVICES.has(service)) return `no such service ${service}`;
+  if (service !== undefined && !services.has(service)) return `no such service ${service}`;
   return verb === 'exec' ? await findProblem(rest) : undefined;
 }
 

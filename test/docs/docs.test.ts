@@ -87,6 +87,9 @@ describe('the check of the pages', () => {
     ['docker compose exec cowbell-mailcow cowbell brew', 'no such command'],
     ['docker compose logs cowbell', 'no such service'],
     ['docker compose up --force', 'unknown flags'],
+    ['docker compose -f deploy/compose/board.yml up -d', 'there is no'],
+    ['docker compose -f deploy/compose/dashboard.yml --profile board up -d', 'no such profile'],
+    ['docker compose -f deploy/compose/dashboard.yml logs cowbell-mailcow', 'no such service'],
     ['cp compose.yml /opt', 'there is no compose.yml'],
     ['curl https://example.org', 'is run by nobody'],
   ])('refuses %s', async (command, why) => {

@@ -18,7 +18,7 @@ export interface AutoUnbanTools {
   http: HttpClient;
   unbanners: Unbanners;
   allowances: Pick<Allowances, 'allow'>;
-  recorder: Pick<Recorder, 'announce' | 'envelope' | 'describe'>;
+  recorder: Pick<Recorder, 'announce' | 'envelope' | 'describe' | 'explain'>;
 }
 
 /** The policy that the configuration asks for. */
@@ -38,6 +38,7 @@ export function buildAutoUnban(
     judge: buildJudge(config, { ledger, clock, http }),
     unbannerOf: (jail) => unbanners.of(jail),
     allowances,
+    explain: (banId) => recorder.explain(banId),
     describe: (banId) => recorder.describe(banId),
     announce: (event, alsoWrite) => recorder.announce(event, alsoWrite),
     envelope: (at) => recorder.envelope(at),

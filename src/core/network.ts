@@ -122,6 +122,17 @@ export function networkWithin(inner: Network, outer: Network): boolean {
   return Buffer.compare(large.first, small.first) <= 0 && Buffer.compare(small.last, large.last) <= 0;
 }
 
+/** Whether one of them lies in the other. */
+export function networksOverlap(a: Network, b: Network): boolean {
+  return networkWithin(a, b) || networkWithin(b, a);
+}
+
+/** What whoever has these addresses has at least: of IPv6 a /64, in which he may take another address for each attempt. */
+export function holdingOf(network: Network): Network {
+  if (!network.includes(':') || prefixOf(network) <= 64) return network;
+  return parseNetwork(`${network.slice(0, network.indexOf('/'))}/64`) ?? network;
+}
+
 /** Whether an address belongs to somebody on the internet: it is none that is private, reserved, or for documentation. */
 export function isPublic(ip: Ip): boolean {
   return ipaddr.parse(ip).range() === 'unicast';

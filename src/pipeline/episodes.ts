@@ -84,6 +84,14 @@ export class Episodes {
     return ban && this.#describe(ban);
   }
 
+  /** Gives a ban the evidence that has come since it was last told. */
+  explain(banId: string): void {
+    const ban = this.#ledger.bans.byId(banId);
+    if (ban === undefined) return;
+    this.#explain(ban);
+    this.#ledger.bans.save(ban);
+  }
+
   /** All of these are gone at once: one event for all. */
   clear(jail: string, bans: readonly BanRecord[], at: number, reason: string | undefined): void {
     if (bans.length === 0) return;

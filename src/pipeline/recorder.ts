@@ -152,6 +152,11 @@ export class Recorder {
     return this.#episodes.describe(banId);
   }
 
+  /** Gives a ban the evidence that has come since it was last told: a log may lag behind the ban. */
+  explain(banId: string): void {
+    this.#options.ledger.transaction(() => this.#episodes.explain(banId));
+  }
+
   /** When `tick` is next needed, in ms since the epoch. */
   nextDueAt(): number | undefined {
     const { ledger } = this.#options;

@@ -32,6 +32,8 @@ export interface AutoUnbanOptions {
   judge: Judge;
   unbannerOf(jail: string): Unbanner | undefined;
   allowances: FollowUpOptions['allowances'];
+  /** Gives a ban the evidence that has come since it was told. */
+  explain(banId: string): void;
   /** A ban as it is told now. */
   describe(banId: string): Ban | undefined;
   /** Publishes an event in one transaction with what else is to be written. */
@@ -111,7 +113,7 @@ export class AutoUnban {
   }
 
   async #decide(decision: Decision, signal: AbortSignal): Promise<void> {
-    const { ledger, judge, mode, unbannerOf } = this.#options;
+    const { ledger, judge, mode, unbannerOf, explain } = this.#options;
     const { banId, jail, network } = decision;
     if (!this.#stands(banId)) return this.#finish(decision, 'over');
     const unbanner = unbannerOf(jail);
@@ -130,6 +132,7 @@ export class AutoUnban {
       if (this.#postpone(banId)) return;
       return this.#keep(decision, ['its end moves: it goes on failing, or was banned anew']);
     }
+    explain(banId);
     const ready = await judge.prepare(banId, live !== undefined, mode !== 'enforce', signal);
     // From here to the commit nothing waits: no other decision comes in between, and caps hold.
     if (signal.aborted) return;

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { toRfc3339 } from '../core/clock.ts';
 import type { Ban } from '../core/event.ts';
-import { hostOf, type Ip, type Network, networkWithin } from '../core/network.ts';
+import { holdingOf, hostOf, type Ip, type Network, networksOverlap } from '../core/network.ts';
 import type { Opinion } from '../core/reputation.ts';
 import type { BanRecord } from '../ledger/bans.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -66,11 +66,12 @@ export function createJudge({
 
   const liftsOf = ({ jail, network }: BanRecord, now: number, withSuggested: boolean) => {
     recent = recent.filter(({ at }) => uptime() - at < Math.max(windowMs, HOUR_MS));
+    const holding = holdingOf(network);
     const recorded = ledger.decisions
-      .liftsOf(network, now - windowMs, withSuggested)
+      .liftsOf(holding, now - windowMs, withSuggested)
       // A network is banned anew only once it was lifted: then this ban is the later one, whatever the clock says.
       .map((lift) => (lift.jail === jail && lift.network === network ? Number.NaN : lift.at));
-    const mine = recent.filter((each) => uptime() - each.at < windowMs && overlaps(each.network, network));
+    const mine = recent.filter((each) => uptime() - each.at < windowMs && networksOverlap(each.network, holding));
     // One that the ledger no longer counts was made before the clock was set: it is of no known time.
     const lost = Array.from({ length: Math.max(0, mine.length - recorded.length) }, () => Number.NaN);
     const inHour = recent.filter(({ at }) => uptime() - at < HOUR_MS).length;
@@ -106,11 +107,14 @@ export function createJudge({
           ...liftsOf(record, now, withSuggested),
         };
       };
-      const known = needsScore(gather(found), settings) ? await askAll(subjectsOf(found), ask, signal) : undefined;
+      const subjects = subjectsOf(found);
+      const known = needsScore(gather(found), settings) ? await askAll(subjects, ask, signal) : undefined;
       return {
         decide() {
-          const { reputation, countries, ...score } = known ?? { reputation: undefined };
-          const gathered = gather(ledger.bans.byId(banId) ?? found);
+          const record = ledger.bans.byId(banId) ?? found;
+          const isOfAll = subjectsOf(record).every((subject) => subjects.includes(subject));
+          const { reputation, countries, ...score } = (isOfAll ? known : OTHERS) ?? { reputation: undefined };
+          const gathered = gather(record);
           const input = { ...gathered, ...score, countries: gathered.countries ?? countries };
           return { ...decide(input, settings), reputation };
         },
@@ -122,12 +126,15 @@ export function createJudge({
   };
 }
 
-function overlaps(a: Network, b: Network): boolean {
-  return networkWithin(a, b) || networkWithin(b, a);
-}
+const OTHERS = {
+  score: undefined,
+  scoreNote: 'others offended while it was asked for',
+  countries: undefined,
+  reputation: undefined,
+};
 
 /** Who is asked about: the host, or the offenders of a wider network; all of it where they are not known, or too many. */
-function subjectsOf({ network, reasons }: BanRecord): (Ip | Network)[] {
+export function subjectsOf({ network, reasons }: BanRecord): (Ip | Network)[] {
   const host = hostOf(network);
   if (host !== undefined) return [host];
   const offenders = (reasons?.offenders ?? []).map(({ ip }) => ip as Ip);

@@ -3,11 +3,13 @@ import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
 import {
   addressKey,
+  holdingOf,
   hostOf,
   type Ip,
   networkContains,
   networkOf,
   networkRange,
+  networksOverlap,
   parseIp,
   parseNetwork,
 } from '../../src/core/network.ts';
@@ -125,4 +127,28 @@ function spelled(text: string): string | undefined {
   if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
   const address = ipaddr.IPv6.parse(text);
   return (address.isIPv4MappedAddress() ? address.toIPv4Address() : address).toString();
+}
+
+it.each([
+  ['2a01:4f8:1:2:3::7/128', '2a01:4f8:1:2::/64'],
+  ['2a01:4f8:1:2::/64', '2a01:4f8:1:2::/64'],
+  ['2a01:4f8::/32', '2a01:4f8::/32'],
+  ['185.36.81.23/32', '185.36.81.23/32'],
+])('whoever has %s has %s', (network, holding) => {
+  expect(holdingOf(parse(network))).toBe(holding);
+});
+
+it('networks overlap where one holds the other, either way', () => {
+  const of = (a: string, b: string) => networksOverlap(parse(a), parse(b));
+  expect([of('10.0.0.0/8', '10.1.2.3'), of('10.1.2.3', '10.0.0.0/8'), of('10.0.0.0/9', '10.128.0.0/9')]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+});
+
+function parse(text: string) {
+  const network = parseNetwork(text);
+  if (network === undefined) throw new Error(text);
+  return network;
 }

@@ -99,6 +99,14 @@ describe('an attacker whose address is clean', () => {
     expect([rig.decisions().length, purge.lifted]).toEqual([7, [SOMEBODY]]);
   });
 
+  it('and who takes another one of his /64 is let in once', async () => {
+    const { ban, reasons } = attacked({ settings: { max_lifts_per_network: 50, max_prefix: { ipv4: 24, ipv6: 64 } } });
+    expect((await ban('2a01:4f8:1:2::1/128')).state).toBe('lifted');
+    expect((await ban('2a01:4f8:1:2:ffff::7/128')).state).toBe('kept');
+    expect(reasons()).toContain(AGAIN);
+    expect((await ban('2a01:4f8:1:3::1/128')).state).toBe('lifted');
+  });
+
   it('and who comes back after a lift by hand stays banned, too', async () => {
     const { rig, ban, expire, reasons } = attacked({ ask: scores({ '45.8.0.7': 90 }) });
     const { event } = await ban(SOMEBODY);
@@ -165,6 +173,34 @@ describe('a /24', () => {
     expect(asked).toContain('45.8.0.0/24');
     expect(asked.length).toBeLessThanOrEqual(11);
     expect(reasons()).toEqual(['score 90 of 100 (abuseipdb), above 25']);
+  });
+});
+
+describe('evidence that comes late', () => {
+  const fail = (rig: Rig, ip: string) =>
+    rig.fail2banLog({ kind: 'auth-failed', at: Date.now() - 20, ip, service: 'imap', account: 'x', line: ip } as never);
+
+  it('counts if it comes before the decision', async () => {
+    const { rig, reasons, banned } = attacked({ ask: scores({ '45.8.0.7': 0, '45.8.0.8': 90 }), delayMs: 500 });
+    banned.add('45.8.0.0/24');
+    const event = await rig.ban('45.8.0.0/24', { offenders: ['45.8.0.7'] });
+    fail(rig, '45.8.0.8');
+    await rig.decided();
+    expect([rig.state(event), reasons()]).toEqual(['kept', ['score 90 of 100 (abuseipdb), above 25']]);
+  });
+
+  it('and while others are being asked, leaves the ban standing', async () => {
+    const asked: string[] = [];
+    const { rig, ban, reasons } = attacked({
+      ask: async (subject, signal) => {
+        asked.push(subject);
+        fail(rig, '45.8.0.8');
+        rig.recorder.explain(rig.ledger.bans.standing('netfilter', net('45.8.0.0/24'))?.id ?? '');
+        return await clean(subject, signal);
+      },
+    });
+    expect((await ban('45.8.0.0/24', ['45.8.0.7'])).state).toBe('kept');
+    expect([asked, reasons()]).toEqual([['45.8.0.7'], ['no score: others offended while it was asked for']]);
   });
 });
 

@@ -106,6 +106,7 @@ export function createRig({
     tellsAll,
     judge,
     unbannerOf,
+    explain: (id) => recorder.explain(id),
     describe: (id) => recorder.describe(id),
     announce: (event, write) => recorder.announce(event, write),
     envelope: (at) => recorder.envelope(at),

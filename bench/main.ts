@@ -8,6 +8,7 @@ import { benchCrash } from './crash.ts';
 import { benchDrain } from './drain.ts';
 import { benchIdle } from './idle.ts';
 import { benchLatency } from './latency.ts';
+import { benchOrigins } from './origins.ts';
 import { formatRows, type Row } from './row.ts';
 import { benchStats } from './stats.ts';
 import { benchStorm } from './storm.ts';
@@ -20,6 +21,7 @@ const BENCHES: Record<string, (program: string[]) => Promise<Row | Row[]>> = {
   latency: benchLatency,
   storm: benchStorm,
   addresses: benchAddresses,
+  origins: benchOrigins,
   stats: benchStats,
   crash: benchCrash,
   idle: benchIdle,

@@ -27,7 +27,7 @@ export class PagedFile {
   byte(offset: number): number {
     if (!(offset >= 0 && offset < this.size)) throw new Error('the file ends before what it refers to');
     const page = Math.floor(offset / PAGE_BYTES);
-    const place = page % PAGES;
+    const place = placeOf(page);
     if (this.#held[place] !== page) this.#load(page, place);
     return this.#cache[place * PAGE_BYTES + (offset % PAGE_BYTES)] as number;
   }
@@ -65,6 +65,11 @@ export class PagedFile {
     if (read < wanted) throw new Error('the file is shorter than it was');
     this.#held[place] = page;
   }
+}
+
+/** Spread: what is a power of two apart, as the halves of a tree are, would drive one another out. */
+function placeOf(page: number): number {
+  return (Math.imul(page, 0x9e3779b1) >>> 16) % PAGES;
 }
 
 function contentStamp({ size, mtimeMs }: Stats): string {

@@ -5,7 +5,9 @@ import { Reader } from 'mmdb-lib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { addressKey, type Ip, parseIp } from '../../src/core/network.ts';
 import { Mmdb } from '../../src/origins/mmdb.ts';
+import { originOfRecord } from '../../src/origins/mmdb-record.ts';
 import { shippedDatabase } from '../../src/origins/shipped.ts';
+import { largeOrigin, writeLargeMmdb } from '../support/large-mmdb.ts';
 import { type MmdbOptions, mmdbOf, type Written } from '../support/mmdb-writer.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -91,6 +93,19 @@ describe('a database in MaxMind’s format', () => {
         expect(find(ip)).toEqual(expected(ip));
       }),
       { numRuns: 2_000 },
+    );
+  });
+
+  it('is read so where each network has a record of its own', () => {
+    const path = join(tempDir(), 'large.mmdb');
+    writeLargeMmdb(path, 14);
+    const { find, expected } = openFile(path);
+    fc.assert(
+      fc.property(ipv4, (ip) => {
+        expect(find(ip)).toEqual(expected(ip));
+        expect(originOfRecord(find(ip) ?? '')).toEqual(largeOrigin(bytesOf(ip), 14));
+      }),
+      { numRuns: 500 },
     );
   });
 

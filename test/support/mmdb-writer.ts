@@ -9,6 +9,8 @@ export interface MmdbOptions {
   builtAt?: number;
   ipVersion?: 4 | 6;
   recordSize?: 24 | 28 | 32;
+  /** What the metadata says of the tree. Default: as it is. */
+  nodes?: number;
 }
 
 /**
@@ -30,7 +32,7 @@ export function mmdbOf(entries: readonly (readonly [string, Written])[], options
     description: { en: 'for tests' },
     ip_version: ipVersion,
     languages: ['en'],
-    node_count: tree.nodes.length,
+    node_count: options.nodes ?? tree.nodes.length,
     record_size: recordSize,
   });
   const marker = Buffer.from('\xab\xcd\xefMaxMind.com', 'latin1');

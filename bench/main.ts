@@ -5,6 +5,7 @@ import { ensurePackages } from '../test/support/packages.ts';
 import { benchAddresses } from './addresses.ts';
 import { buildForBench } from './built.ts';
 import { benchCrash } from './crash.ts';
+import { benchDeadSlack } from './dead-slack.ts';
 import { benchDrain } from './drain.ts';
 import { benchIdle } from './idle.ts';
 import { benchLatency } from './latency.ts';
@@ -19,6 +20,7 @@ const BENCHES: Record<string, (program: string[]) => Promise<Row | Row[]>> = {
   drain: benchDrain,
   watchers: benchWatchers,
   latency: benchLatency,
+  'dead-slack': benchDeadSlack,
   storm: benchStorm,
   addresses: benchAddresses,
   origins: benchOrigins,

@@ -3,6 +3,7 @@ import { bansTold } from '../test/support/chat-counts.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { startStack } from '../test/support/netfilter-stack.ts';
 import type { Behaviour, Receiver } from '../test/support/receivers.ts';
+import { banMany } from './bans.ts';
 import { residentMib } from './process-figures.ts';
 import type { Row } from './row.ts';
 
@@ -50,7 +51,7 @@ export async function benchStorm(program: string[]): Promise<Row> {
     }, 100);
     const startedAt = Date.now();
     for (let first = 0; first < BANS; first += BATCH) {
-      await banMany(stack, first);
+      await banMany(stack, first, BATCH);
       const waitMs = startedAt + ((first + BATCH) / BANS) * SECONDS * 1_000 - Date.now();
       if (waitMs > 0) await sleep(waitMs);
     }
@@ -84,20 +85,4 @@ function refusedBy({ requests }: Receiver): number {
 
 function count(stack: Awaited<ReturnType<typeof startStack>>): number {
   return new Set(stack.events().flatMap((event) => (event.type === 'ban.started' ? [event.ban.network] : []))).size;
-}
-
-async function banMany(stack: Awaited<ReturnType<typeof startStack>>, first: number): Promise<void> {
-  const lines: string[] = [];
-  const fields: string[] = [];
-  const until = String(Math.ceil(Date.now() / 1000) + 1_800);
-  for (let index = first; index < first + BATCH; index++) {
-    const ip = `45.10.${index >> 8}.${index & 255}`;
-    lines.push(
-      `2026-11-23 12:00:00 WARN: ${ip} matched rule id 3 (warning: unknown[${ip}]: SASL LOGIN authentication failed: x, sasl_username=user${index}@example.org)`,
-      `2026-11-23 12:00:00 CRIT: Banning ${ip}/32 for 30 minutes`,
-    );
-    fields.push(`${ip}/32`, until);
-  }
-  await stack.print(...lines);
-  await stack.redis.client.hset('F2B_ACTIVE_BANS', ...(fields as [string, string]));
 }

@@ -32,6 +32,8 @@ export interface NetfilterStack {
   startNetfilterAgain(): Promise<void>;
   /** Starts cowbell and waits until it has had its first look at Redis; `settings` is YAML that is added to the configuration. */
   startCowbell(settings?: string): Promise<RunningProgram>;
+  /** Asks the one that was started last to stop, and waits until it has. */
+  stopCowbell(): Promise<void>;
   /** Runs one command of the CLI to its end. */
   cowbell(...args: string[]): Promise<{ code: number | null; output: string }>;
   /** Events that the webhook got, in order; repeated deliveries counted once. */
@@ -158,6 +160,9 @@ ${settings}`,
         if (!hasLooked) throw new Error(`no look at Redis: ${program.output()}`);
       });
       return program;
+    },
+    async stopCowbell() {
+      await programs.at(-1)?.end('SIGTERM');
     },
     async cowbell(...args) {
       const program = startProgram(NODE, [...started, ...args, '--config', config]);

@@ -201,7 +201,7 @@ async function readRequest(incoming: IncomingMessage): Promise<OpenRequest | und
   const headers = Object.fromEntries(Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]));
   const { json, files } = await readBody(headers['content-type'] ?? '', bytes);
   return {
-    at: Date.now(),
+    at: performance.timeOrigin + performance.now(),
     method: incoming.method ?? '',
     path: incoming.url ?? '',
     headers,

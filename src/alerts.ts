@@ -28,6 +28,8 @@ export interface AlertsOptions {
   logger: Logger;
   notifier: Omit<NotifierTools, 'compose'>;
   recorder: Pick<Recorder, 'announce' | 'announceTo' | 'envelope' | 'setConsumers'>;
+  /** What is done to each notifier before it is used: it may be told more than the events say. */
+  decorate?: ((notifier: Notifier) => Notifier) | undefined;
   /** Is handed each ban that begins, in a lane of its own. */
   policy?: Notifier | undefined;
   /** The same for whoever tells others of banned addresses. */
@@ -108,10 +110,10 @@ export class Alerts {
   }
 
   #buildLane(each: NotifierConfig, config: Config, localTime: LocalTime | undefined, past?: LanePast): Lane {
-    const { ledger, clock, logger, notifier } = this.#options;
+    const { ledger, clock, logger, notifier, decorate = (same) => same } = this.#options;
     return createLane({
       consumer: each.name,
-      notifier: buildNotifier(each, config, notifier, logger),
+      notifier: decorate(buildNotifier(each, config, notifier, logger)),
       pace: paceOf(each),
       rules: rulesOf(each, config, localTime),
       past,

@@ -145,6 +145,16 @@ export const ConfigSchema = z.strictObject({
         .boolean()
         .default(true)
         .describe('Ask the database of countries that comes with cowbell where they know nothing'),
+      hostnames: z
+        .boolean()
+        .default(false)
+        .describe('Ask DNS for the names of offenders; those are told whose name leads back to the address'),
+      hostnames_within_ms: z
+        .int()
+        .min(10)
+        .max(5_000)
+        .default(300)
+        .describe('An alert waits for names so long at most, and then goes without'),
     })
     .prefault({})
     .describe('Where addresses are from: looked up on this machine, as alerts are made'),

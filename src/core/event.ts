@@ -14,6 +14,7 @@ export const Offender = z.object({
   country: z.string().optional().describe('ISO 3166-1 alpha-2'),
   asn: z.int().optional().describe('The autonomous system that its network belongs to'),
   as_name: z.string().optional(),
+  hostname: z.string().optional().describe('By reverse DNS, where that name leads back to the address'),
 });
 export type Offender = z.infer<typeof Offender>;
 

@@ -21,6 +21,7 @@ type BanTold = Extract<BanEvent, { type: 'ban.started' | 'ban.extended' | 'ban.e
 const NAMED = 3;
 /** Entries that one fact lists. */
 const LISTED = 5;
+const LONGEST_HOSTNAME = 64;
 
 const END_WORDS = {
   expired: 'expired',
@@ -164,15 +165,24 @@ export function untilFact(ban: Ban): Message['facts'] {
   ];
 }
 
+/** Of a long name whose it is: its owner may put in front of that what he likes. */
+function endOf(hostname: string): string {
+  return hostname.length > LONGEST_HOSTNAME ? `…${hostname.slice(1 - LONGEST_HOSTNAME)}` : hostname;
+}
+
 /** `Netherlands, Some Net (AS64500)`: where the worst offender is from. */
 function placeOf({ offenders: [worst] }: Ban): Line {
-  const { country, asn, as_name } = worst ?? {};
+  const { country, asn, as_name, hostname } = worst ?? {};
   const number = asn === undefined ? undefined : `AS${asn}`;
   const network: Line =
     as_name === undefined
       ? [number ?? ''].filter((text) => text !== '')
       : [words(as_name, 64), ...(number === undefined ? [] : [` (${number})`])];
-  const parts: Line[] = [country === undefined ? [] : [words(countryName(country), 64)], network];
+  const parts: Line[] = [
+    country === undefined ? [] : [words(countryName(country), 64)],
+    network,
+    hostname === undefined ? [] : [code(endOf(hostname))],
+  ];
   return joinLines(
     parts.filter((part) => part.length > 0),
     ', ',

@@ -13,11 +13,12 @@ export interface DnsServer {
 
 /**
  * Debian's dnsmasq, which knows the zones and in them the names, each with its addresses; in other zones it refuses, and
- * other names there are none.
+ * other names there are none. Each address leads back to its name; those in `forged`, as `7.113.0.203.in-addr.arpa`, lead to others'.
  */
 export async function startDns(
   zones: readonly string[],
   names: Readonly<Record<string, readonly string[]>>,
+  { forged = {} }: { forged?: Readonly<Record<string, string>> } = {},
 ): Promise<DnsServer> {
   const port = await freePort();
   const program = startProgram('/usr/sbin/dnsmasq', [
@@ -33,6 +34,7 @@ export async function startDns(
     '--listen-address=127.0.0.1',
     `--port=${port}`,
     ...zones.map((zone) => `--local=/${zone}/`),
+    ...Object.entries(forged).map(([address, name]) => `--ptr-record=${address},${name}`),
     ...Object.entries(names).flatMap(([name, answers]) => answers.map((answer) => `--host-record=${name},${answer}`)),
   ]);
   await eventually(() => {
@@ -40,7 +42,7 @@ export async function startDns(
   });
   return {
     address: `127.0.0.1:${port}`,
-    asked: () => [...program.output().matchAll(/query\[A\] (\S+) from/g)].map(([, name = '']) => name),
+    asked: () => [...program.output().matchAll(/query\[(?:A|AAAA|PTR)\] (\S+) from/g)].map(([, name = '']) => name),
     close: async () => void (await program.end('SIGKILL')),
   };
 }

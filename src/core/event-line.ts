@@ -3,10 +3,12 @@ import { cutText, safeText } from './text.ts';
 
 /**
  * Longest line of a log, in bytes. Docker cuts longer ones into pieces that are no JSON any more
- * (https://github.com/moby/moby/blob/v28.0.0/daemon/logger/copier.go, defaultBufSize is 16 KiB); something is left for what
- * a log adds to it. Loki takes 256 KiB (https://grafana.com/docs/loki/latest/configure/#limits_config, max_line_size).
+ * (https://github.com/moby/moby/blob/master/daemon/logger/copier.go, defaultBufSize is 16 KiB). Loki takes 256 KiB
+ * (https://grafana.com/docs/loki/latest/configure/#limits_config, max_line_size).
  */
-const LINE_BYTES = 16_000;
+export const LONGEST_LINE = 16_383;
+/** Something is left for what a log adds to an event. */
+const EVENT_BYTES = 16_000;
 /** Longest texts to try, in UTF-16 units: as they are as a rule, and then as short as the line needs them. */
 const TEXTS = [1_000, 200, 50];
 
@@ -15,12 +17,17 @@ const TEXTS = [1_000, 200, 50];
  * where its line would be too long.
  */
 export function loggedEvent(event: BanEvent): BanEvent {
-  let logged = event;
+  return fitTexts(event, EVENT_BYTES);
+}
+
+/** A value whose texts are visible, and so short that it is within `bytes` of JSON if texts alone can bring it there. */
+export function fitTexts<T>(value: T, bytes: number): T {
+  let fitted = value;
   for (const limit of TEXTS) {
-    logged = withTexts(event, limit);
-    if (Buffer.byteLength(JSON.stringify(logged)) <= LINE_BYTES) break;
+    fitted = withTexts(value, limit);
+    if (Buffer.byteLength(JSON.stringify(fitted)) <= bytes) break;
   }
-  return logged;
+  return fitted;
 }
 
 function withTexts<T>(value: T, limit: number): T {

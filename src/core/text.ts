@@ -7,7 +7,7 @@
  * Controls (C0, C1, DEL), line and paragraph separators, bidi controls, zero-width and other invisible format
  * characters, variation selectors, tags, interlinear annotation, noncharacters and lone surrogates.
  */
-const UNSAFE =
+export const UNSAFE =
   // biome-ignore lint/suspicious/noMisleadingCharacterClass: the joiners and selectors are listed to be removed one by one
   /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]|\p{Cs}/gu;
 

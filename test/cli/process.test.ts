@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../support/eventually.ts';
@@ -8,14 +8,14 @@ import { tempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
-/** A process of its own, as a shell starts it. */
-function start(args: string[]) {
+/** A process of its own, as a shell starts it; what it logs is told, or goes into a file. */
+function start(args: string[], log: 'pipe' | number = 'pipe') {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(ROOT, 'src/main.ts'), ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', log],
     env: {},
   });
   const told = { err: '' };
-  child.stderr.setEncoding('utf8').on('data', (chunk) => {
+  child.stderr?.setEncoding('utf8').on('data', (chunk) => {
     told.err += chunk;
   });
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
@@ -28,7 +28,7 @@ function start(args: string[]) {
 
 it('ends without a word when the reader of its output has gone', async () => {
   const { child, told, ended } = start(['schema']);
-  child.stdout.destroy();
+  child.stdout?.destroy();
   expect(await ended).toBe(1);
   expect(told.err).toBe('');
 });
@@ -62,4 +62,24 @@ it('ends with 0 when it is asked to, and at once when it is asked again', async 
   stuck.child.kill('SIGINT');
   expect([130, 143]).toContain(await stuck.ended);
   expect(stuck.told.err).not.toContain('cowbell has stopped');
+});
+
+it.each(['/dev/full', 'a pipe that nobody reads'])('goes on where its log cannot be written: %s', async (log) => {
+  const receiver = await startReceiver({ kind: 'webhook' });
+  onTestFinished(() => receiver.stop());
+  const folder = tempDir();
+  const file = join(folder, 'cowbell.yaml');
+  const config = [
+    `state: ${folder}/a.db`,
+    `docker: {socket: ${folder}/none.sock}`,
+    'watchers: [{type: netfilter, grace_seconds: 0}]',
+    'http: {listen: "127.0.0.1:0"}',
+    `notifiers: [{type: webhook, url: '${receiver.url}'}]`,
+  ];
+  writeFileSync(file, config.join('\n'));
+  const { child, ended } = start(['run', '-c', file], log.startsWith('/') ? openSync(log, 'w') : 'pipe');
+  child.stderr?.destroy();
+  await eventually(() => expect(receiver.events().map(({ type }) => type)).toContain('cowbell.source.down'));
+  child.kill('SIGTERM');
+  expect(await ended).toBe(0);
 });

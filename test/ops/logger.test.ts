@@ -94,4 +94,51 @@ describe('the log', () => {
     logger.info({ bans: 3 }, 'it is well');
     await eventually(() => expect(String(stream.read())).toMatch(/INFO.*: it is well.*"bans":3/));
   });
+
+  it('stays JSON and one line, whatever is in it', async () => {
+    const circular: Record<string, unknown> = { n: 1n };
+    circular.self = circular;
+    const values = {
+      controls: 'c0 \u001b[31m\r\n\u0000 c1 \u009b31m del \u007f',
+      bidi: '\u202eabc\u2066\u200b\ufeff\u2028',
+      half: '\ud800 \udfff 😀',
+      'a "key" \\ \u202e': { circular, fails: { toJSON: () => expect.unreachable() } },
+      odd: [undefined, Number.NaN, () => 1, Symbol('x'), new Date(Number.NaN), new Map([[1, 2]])],
+      ...{ level: 'fatal', time: 'never', msg: 'another' },
+    };
+    const text = await written({ level: 'info', format: 'json' }, (logger) => {
+      logger.warn(values, 'it \u001b[2J is odd');
+      logger.info({ n: 1 }, 'the next');
+    });
+    const lines = text.trimEnd().split('\n');
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).not.toMatch(/[^\x20-\x7e😀]/u);
+    const { controls, bidi, half, level, time, msg, level_ } = JSON.parse(lines[0] ?? '');
+    expect([controls, bidi, half]).toEqual([values.controls, values.bidi, values.half]);
+    expect([level, level_, msg]).toEqual(['warn', 'fatal', 'it \u001b[2J is odd']);
+    expect(Math.abs(Date.parse(time) - Date.now())).toBeLessThan(60_000);
+    expect(JSON.parse(lines[1] ?? '')).toMatchObject({ level: 'info', n: 1, msg: 'the next' });
+  });
+
+  it('has no line that Docker would take apart', async () => {
+    const text = await written({ level: 'info', format: 'json' }, (logger) => {
+      logger.error({ err: new Error('é"\n'.repeat(20_000)), reason: '\u009b'.repeat(30_000), at: 1 }, 'too long');
+    });
+    const escaped = await written({ level: 'info', format: 'json' }, (logger) =>
+      logger.warn({ reason: '\u009b'.repeat(7_000) }, 'too long once it is escaped'),
+    );
+    for (const line of [text, escaped]) expect(Buffer.byteLength(line)).toBeLessThanOrEqual(16_384);
+    expect(JSON.parse(text)).toMatchObject({ level: 'error', err: { type: 'Error' }, at: 1, msg: 'too long' });
+  });
+
+  it('shows nothing on a terminal that acts', async () => {
+    const text = await written({ level: 'info', format: 'pretty' }, (logger) => {
+      logger.error(
+        { err: new Error('bad \u001b[31mred\u009b31m\nnext \\u001b line'), reason: '\u202e\u0007x' },
+        'it failed',
+      );
+    });
+    expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
+    expect(text).toMatch(/\n +next \\u001b line\n/);
+  });
 });

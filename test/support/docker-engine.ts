@@ -89,9 +89,14 @@ export async function startEngine(): Promise<DockerEngine> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-  await engine.start();
-  importBusybox(socket, folder);
-  return engine;
+  try {
+    await engine.start();
+    importBusybox(socket, folder);
+    return engine;
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
 }
 
 /** `docker import` of a folder with busybox and nothing else. */

@@ -71,13 +71,21 @@ export async function startStack(options: StackOptions = {}): Promise<NetfilterS
   const { chatIntervalMs = 500, program: started = FLAGS, withEngine = true, withRedis = true } = options;
   const events = options.withExtensions ? `, events: [${ROUTED_EVENT_TYPES.join(', ')}]` : '';
   const folder = mkdtempSync(join(tmpdir(), 'cb-'));
-  const [runningEngine, redis, slack, discord, webhook] = await Promise.all([
+  const starting = [
     withEngine ? startEngine() : undefined,
     startRedis(),
     startReceiver({ kind: 'slack' }),
     startReceiver({ kind: 'discord' }),
     startReceiver({ kind: 'webhook', secret: WEBHOOK_SECRET }),
-  ]);
+  ] as const;
+  const [runningEngine, redis, slack, discord, webhook] = await Promise.all(starting).catch(async (error: unknown) => {
+    // What did start is ended again.
+    for (const part of await Promise.allSettled(starting)) {
+      if (part.status === 'fulfilled' && part.value !== undefined) await endPart(part.value);
+    }
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  });
   const state = options.state ?? join(folder, 'cowbell.db');
   const config = join(folder, 'cowbell.yaml');
   const programs: RunningProgram[] = [];
@@ -186,4 +194,8 @@ ${settings}`,
     },
   };
   return stack;
+}
+
+async function endPart(part: { close(): Promise<void> } | { stop(): Promise<void> }): Promise<void> {
+  await ('close' in part ? part.close() : part.stop());
 }

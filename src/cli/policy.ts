@@ -48,12 +48,12 @@ async function explain(text: string, { config: file }: Options, context: CliCont
     const judge = buildJudge(config, { ledger, clock: systemClock, http: tools.http });
     const unbanners = createUnbanners(config, await chooseWatchers(config, containers, SILENT), tools);
     for (const ban of bans) {
-      const standing = await unbanners.of(ban.jail)?.look(ban.jail, network, context.signal);
-      const isStanding = standing !== undefined && isKnownBan(standing, ban);
+      const found = await unbanners.of(ban.jail)?.look(ban.jail, network, context.signal);
+      const standing = found !== undefined && isKnownBan(found, ban) ? found : undefined;
       const { mode } = config.auto_unban;
       // A policy that is off would suggest at first.
       const withSuggested = mode !== 'enforce';
-      const verdict = (await judge.prepare(ban.id, isStanding, withSuggested, context.signal))?.decide();
+      const verdict = (await judge.prepare(ban.id, standing, withSuggested, context.signal))?.decide();
       if (verdict === undefined) continue;
       const what = verdict.action === 'lift' ? 'would be lifted' : 'stays';
       context.stdout.write(`${network} in ${ban.jail} ${what}; the mode is ${mode}\n`);

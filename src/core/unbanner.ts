@@ -2,7 +2,7 @@ import type { Network } from './network.ts';
 
 /** A ban as the server itself has it. */
 export interface StandingBan {
-  /** ms since the epoch; undefined where the server does not say, or the ban has no end. */
+  /** ms since the epoch, infinite where the ban has no end; undefined where the server does not say. */
   until: number | undefined;
 }
 

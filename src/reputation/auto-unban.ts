@@ -133,7 +133,7 @@ export class AutoUnban {
       return this.#keep(decision, ['its end moves: it goes on failing, or was banned anew']);
     }
     explain(banId);
-    const ready = await judge.prepare(banId, live !== undefined, mode !== 'enforce', signal);
+    const ready = await judge.prepare(banId, live, mode !== 'enforce', signal);
     // From here to the commit nothing waits: no other decision comes in between, and caps hold.
     if (signal.aborted) return;
     if (ready === undefined || !this.#stands(banId)) return this.#finish(decision, 'over');

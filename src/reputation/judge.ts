@@ -3,6 +3,7 @@ import { toRfc3339 } from '../core/clock.ts';
 import type { Ban } from '../core/event.ts';
 import { holdingOf, hostOf, type Ip, type Network, networksOverlap } from '../core/network.ts';
 import type { Opinion } from '../core/reputation.ts';
+import type { StandingBan } from '../core/unbanner.ts';
 import type { BanRecord } from '../ledger/bans.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { decide, needsScore, type PolicyInput, type PolicySettings, type Verdict } from './policy.ts';
@@ -29,12 +30,12 @@ export interface Judgement extends Verdict {
 /** Decides by what the ledger and the sources of reputation know. */
 export interface Judge {
   /**
-   * Gathers what a decision on this ban is made from; undefined if there is no such ban. What may change meanwhile, how much
+   * Gathers what a decision on this ban is made from, as the server has it now; undefined if there is no such ban. What may change meanwhile, how much
    * was lifted, is looked at by `decide`, which does not wait.
    */
   prepare(
     banId: string,
-    isStanding: boolean,
+    standing: StandingBan | undefined,
     withSuggested: boolean,
     signal: AbortSignal,
   ): Promise<{ decide(): Judgement } | undefined>;
@@ -82,7 +83,7 @@ export function createJudge({
   };
 
   return {
-    async prepare(banId, isStanding, withSuggested, signal) {
+    async prepare(banId, standing, withSuggested, signal) {
       const found = ledger.bans.byId(banId);
       if (found === undefined) return undefined;
       const gather = (record: BanRecord): PolicyInput => {
@@ -94,11 +95,11 @@ export function createJudge({
           ban: {
             network,
             startedAt: record.startedAt,
-            permanent: record.permanent,
+            permanent: record.permanent || standing?.until === Number.POSITIVE_INFINITY,
             claimed: record.claimed,
             services: record.reasons?.services ?? [],
           },
-          isStanding,
+          isStanding: standing !== undefined,
           score: undefined,
           scoreNote: 'not asked, as it would change nothing',
           countries: countriesOf(record),

@@ -18,7 +18,7 @@ beforeEach(async () => {
   stack = await startStack({ withRedis: false });
   abuseipdb = await startAbuseipdb();
   abuseipdb.scores.set(BAD, 90);
-  const jails = { 'postfix-sasl': 3_600, recidive: 604_800 };
+  const jails = { 'postfix-sasl': 3_600, recidive: 604_800, forever: -1 };
   fail2ban = await startFail2banContainer(stack.engine, tempDir(), { jails, timeZone: 'UTC', socket: USUAL_SOCKET });
   await fail2ban.ready();
 }, 90_000);
@@ -81,6 +81,21 @@ describe('a real fail2ban in a container', { timeout: 180_000 }, () => {
       expect(await bannedIn('recidive')).toContain(CLEAN);
     },
   );
+
+  it('leaves a ban that has no end, though its log said so to an earlier cowbell', async () => {
+    const config = settings('{type: fail2ban}');
+    const cowbell = await watch(config, 'fail2ban');
+    await fail2ban.client('set', 'forever', 'banip', BAD);
+    await eventually(() => expect(told(BAD)).toContain(`unban.decided ${BAD}/32 keep`), { timeoutMs: 60_000 });
+    await cowbell.end();
+    await watch(config, 'fail2ban');
+    await fail2ban.client('set', 'forever', 'banip', CLEAN);
+    await eventually(() => expect(told(CLEAN)).toContain(`unban.decided ${CLEAN}/32 keep`), { timeoutMs: 60_000 });
+    const reasons = stack.events().flatMap((event) => (event.type === 'unban.decided' ? event.decision.reasons : []));
+    expect(reasons).toEqual(['the ban is meant to have no end', 'the ban is meant to have no end']);
+    expect(abuseipdb.requests).toEqual([]);
+    expect(await bannedIn('forever')).toContain(CLEAN);
+  });
 
   it('ignores a network whose ban was lifted for as long as was decided, and no longer', async () => {
     const config = settings(CLIENT, `always: [${CLEAN}], then: allowlist`);

@@ -144,7 +144,7 @@ describe('the policy', () => {
         return { opinions: [{ source: 'abuseipdb', score: 0, country: 'RU', checkedAt: T0 }], problems: [] };
       },
     });
-    const verdict = (await made.prepare(id, true, false, AbortSignal.timeout(1_000)))?.decide();
+    const verdict = (await made.prepare(id, { until: undefined }, false, AbortSignal.timeout(1_000)))?.decide();
     return { ...verdict, asked };
   }
 

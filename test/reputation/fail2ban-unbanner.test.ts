@@ -126,7 +126,7 @@ describe('fail2ban-client', () => {
     ]);
   });
 
-  it('is asked jail by jail where it is old, and then says no end', async () => {
+  it('is asked jail by jail where it is old, and then says no end but that there is none', async () => {
     const fake = createFakeFail2ban({ clock: { now: Date.now } });
     fake.knowsBanned = false;
     fake.knowsTimes = false;
@@ -138,8 +138,10 @@ describe('fail2ban-client', () => {
       { jail: 'dovecot', network: '2001:db8::/64' },
     ]);
     expect(await unbanner.look('sshd', net('192.0.2.1/32'), never)).toEqual({ until: undefined });
+    fake.banSeconds = -1;
+    expect(await unbanner.look('sshd', net('192.0.2.1/32'), never)).toEqual({ until: Number.POSITIVE_INFINITY });
     fake.knowsTimes = true;
-    expect(await unbanner.look('dovecot', net('2001:db8::/64'), never)).toEqual({ until: undefined });
+    expect(await unbanner.look('dovecot', net('2001:db8::/64'), never)).toEqual({ until: Number.POSITIVE_INFINITY });
     await expect(unbanner.allow('sshd', net('192.0.2.1/32'), never)).rejects.toThrow('this fail2ban does not know');
   });
 });

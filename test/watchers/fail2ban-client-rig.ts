@@ -15,6 +15,8 @@ export interface FakeFail2ban {
   /** 0.11.2 and later know `banned`, 0.11 and later the times. */
   knowsBanned: boolean;
   knowsTimes: boolean;
+  /** `bantime` of every jail. */
+  banSeconds: number;
   /** `+0100`, as the container's clock says it; undefined where there is no `date`. */
   zone: string | undefined;
 }
@@ -56,7 +58,7 @@ export function createFakeFail2ban({ clock }: { clock: { now(): number } }): Fak
         `Status for the jail: ${name}\n|- Filter\n|  \`- File list:\t/var/log/mail.log\n\`- Actions\n   |- Currently banned:\t${jail.size}\n   \`- Banned IP list:\t${list}`,
       );
     }
-    if (command[2] === 'bantime') return good('3600');
+    if (command[2] === 'bantime') return good(String(fake.banSeconds));
     if (command[2] !== 'banip' || !fake.knowsTimes) return invalid();
     const lines = [...jail].map(([target, { at, seconds }]) => {
       const end = seconds < 0 ? '9999-12-31 23:59:59' : wall(at + seconds * 1_000);
@@ -71,6 +73,7 @@ export function createFakeFail2ban({ clock }: { clock: { now(): number } }): Fak
     jails: new Map(),
     knowsBanned: true,
     knowsTimes: true,
+    banSeconds: 3_600,
     zone: '+0100',
     async exec(_selector, argv) {
       fake.argv.push(argv);

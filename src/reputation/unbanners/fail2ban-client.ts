@@ -62,9 +62,11 @@ export function createFail2banUnbanner({
     return ignored.find((each) => parseNetwork(each) === network);
   }
 
-  /** ms since the epoch; undefined where the ban has no end. */
-  async function endOf(time: BanTime | undefined, signal: AbortSignal): Promise<number | undefined> {
-    if (time === undefined || !Number.isFinite(time.lengthMs)) return undefined;
+  /** ms since the epoch. An older fail2ban tells nothing but how long bans of the jail last: whether they end at all. */
+  async function endOf(jail: string, time: BanTime | undefined, signal: AbortSignal): Promise<number | undefined> {
+    if (time === undefined)
+      return Number(await ask(signal, 'get', jail, 'bantime')) < 0 ? Number.POSITIVE_INFINITY : undefined;
+    if (!Number.isFinite(time.lengthMs)) return Number.POSITIVE_INFINITY;
     const offsetMs = parseOffset((await client.zone(signal)) ?? '') ?? 0;
     return time.startedAt - offsetMs + time.lengthMs;
   }
@@ -85,7 +87,7 @@ export function createFail2banUnbanner({
     covers,
     async look(jail, network, signal) {
       const ban = await banOf(jail, network, signal);
-      return ban && { until: await endOf(ban.time, signal) };
+      return ban && { until: await endOf(jail, ban.time, signal) };
     },
     async lift(jail, network, signal) {
       // Of a network that is not banned as such, fail2ban would lift every ban inside of it.

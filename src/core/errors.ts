@@ -33,10 +33,16 @@ export class TransientError extends Error {
   override readonly name = 'TransientError';
   /** How long the far side asked to be left alone, in milliseconds. */
   readonly retryAfterMs: number | undefined;
+  /** The far side has said no: what it was asked for is not done. Else nobody knows whether it is. */
+  readonly isRefusal: boolean;
 
-  constructor(message: string, options: { retryAfterMs?: number | undefined; cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    options: { retryAfterMs?: number | undefined; refusal?: boolean; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.retryAfterMs = options.retryAfterMs;
+    this.isRefusal = options.refusal === true;
   }
 }
 

@@ -21,7 +21,7 @@ export interface Unbanner {
   look(jail: string, network: Network, signal: AbortSignal): Promise<StandingBan | undefined>;
   /**
    * Asks the server to lift the ban of exactly this network. False, with nothing done, if it has none. To ask twice does
-   * no harm; that it is gone is for `look` to show.
+   * no harm; that it is gone is for `look` to show. A `TransientError` that is no refusal leaves open whether it was asked.
    */
   lift(jail: string, network: Network, signal: AbortSignal): Promise<boolean>;
   /**

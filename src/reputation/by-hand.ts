@@ -64,10 +64,7 @@ export async function liftByHand(
   const means = unbanner.name;
   ledger.transaction(() => {
     write('lift', { means });
-    if (record === undefined) return;
-    ledger.decisions.liftByHand(record, clock.now());
-    // Its end may be seen before the server has answered.
-    ledger.decisions.sent(record.id, clock.now());
+    if (record !== undefined) ledger.decisions.liftByHand(record, clock.now());
   });
   const outcome = (await liftAndVerify({
     decision: { jail, network, sentAt: undefined },
@@ -75,7 +72,9 @@ export async function liftByHand(
     until: undefined,
     unbanner,
     clock,
-    onOrder() {},
+    onOrder(at) {
+      if (record !== undefined) ledger.decisions.sent(record.id, at);
+    },
     signal,
   })) ?? { kind: 'failed', reason: 'nobody waited for it' };
   ledger.transaction(() => {

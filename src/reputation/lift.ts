@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { messageOf, PermanentError } from '../core/errors.ts';
+import { messageOf, PermanentError, TransientError } from '../core/errors.ts';
 import { formatDuration } from '../core/text.ts';
 import type { StandingBan, Unbanner } from '../core/unbanner.ts';
 import type { BanRecord } from '../ledger/bans.ts';
@@ -27,7 +27,9 @@ export interface Lift {
   until: number | undefined;
   unbanner: Unbanner;
   clock: Clock;
-  /** The order is about to be given: what is not noted down before would be forgotten by a crash. Undefined: it was not. */
+  /**
+   * The order is about to be given: what is not noted down before would be forgotten by a crash. Undefined: it was refused.
+   */
   onOrder(at: number | undefined): void;
   signal: AbortSignal;
 }
@@ -50,21 +52,39 @@ export function isKnownBan(
  * ban that ends at another time than the one that is meant is never ordered to be lifted, and proves nothing.
  */
 export async function liftAndVerify(lift: Lift): Promise<LiftOutcome | undefined> {
-  const { decision, unbanner, clock, signal } = lift;
-  const { jail, network, sentAt } = decision;
+  const { decision, unbanner, clock, onOrder, signal } = lift;
+  const { jail, network } = decision;
   const verifyForMs = unbanner.takesMs + SLACK_MS;
   const sinceBegin = stopwatch(clock);
   let sinceOrder: (() => number) | undefined;
+  /** An order whose answer was lost may have been carried out. */
+  let orderedAt = decision.sentAt;
+  const order = async () => {
+    const before = orderedAt;
+    orderedAt = clock.now();
+    onOrder(orderedAt);
+    try {
+      const isGiven = await unbanner.lift(jail, network, signal);
+      if (!isGiven) orderedAt = before;
+      return isGiven;
+    } catch (error) {
+      if (!signal.aborted && wasRefused(error)) {
+        orderedAt = before;
+        onOrder(before);
+      }
+      throw error;
+    }
+  };
   while (!signal.aborted) {
     const passedMs = sinceBegin();
     try {
       const standing = await unbanner.look(jail, network, signal);
       if (signal.aborted) return undefined;
-      if (standing === undefined) return { kind: sinceOrder === undefined && sentAt === undefined ? 'over' : 'lifted' };
+      if (standing === undefined) return { kind: orderedAt === undefined ? 'over' : 'lifted' };
       const isMeant = isSameBan(standing, lift.until);
       if (sinceOrder === undefined) {
         if (!isMeant) return { kind: 'failed', reason: ANOTHER };
-        if (!(await order(lift))) return { kind: 'over' };
+        if (!(await order())) return { kind: orderedAt === undefined ? 'over' : 'lifted' };
         sinceOrder = stopwatch(clock);
       } else if (sinceOrder() > verifyForMs) {
         const waited = `${formatDuration(verifyForMs)} after ${unbanner.name} was asked to lift it`;
@@ -83,20 +103,8 @@ export async function liftAndVerify(lift: Lift): Promise<LiftOutcome | undefined
 
 const ANOTHER = 'a ban that ends at another time stands, as it went on failing, or was banned anew';
 
-async function order({
-  decision: { jail, network, sentAt },
-  unbanner,
-  clock,
-  onOrder,
-  signal,
-}: Lift): Promise<boolean> {
-  onOrder(clock.now());
-  try {
-    return await unbanner.lift(jail, network, signal);
-  } catch (error) {
-    if (!signal.aborted) onOrder(sentAt);
-    throw error;
-  }
+function wasRefused(error: unknown): boolean {
+  return error instanceof PermanentError || (error instanceof TransientError && error.isRefusal);
 }
 
 /** Milliseconds that have passed, read at least once a look: a clock that is set does not hurry it, or hold it up. */

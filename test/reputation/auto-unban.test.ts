@@ -180,6 +180,45 @@ it('cut off between decision and lift goes on after a restart: one lift, one tra
   expect(after.decisions()).toEqual([]);
 });
 
+it('whose order arrived, though its answer was lost, is lifted: it counts after a restart, too', async () => {
+  const path = join(tempDir(), 'cowbell.db');
+  const usual = createRedisUnbanner(redis.address);
+  const cutOff: Unbanner = {
+    ...usual,
+    async lift(jail, network, signal) {
+      await usual.lift(jail, network, signal);
+      throw new TransientError('Redis failed: the connection was cut');
+    },
+  };
+  const before = createRig({ redis, ask: scores({ '45.8.0.7': 0 }), unbanner: cutOff, path });
+  const purge = before.startPurge();
+  const event = await before.ban('45.8.0.7/32');
+  await before.decided();
+  expect(before.state(event)).toBe('lifted');
+  expect(before.audit()).toEqual(['lift 45.8.0.7/32', 'lifted 45.8.0.7/32']);
+  await before.sync();
+  await before.close();
+  expect(purge.lifted).toEqual(['45.8.0.7/32']);
+
+  const after = rigOf({ ask: scores({ '45.8.0.7': 0 }), path });
+  expect(after.state(await after.ban('45.8.0.7/32'))).toBe('due');
+  await after.decided();
+  expect(after.audit().at(-1)).toBe('keep 45.8.0.7/32');
+});
+
+it('goes by what was learned while others were asked', async () => {
+  const rig = rigOf({
+    async ask() {
+      const [record] = rig.ledger.bans.allStanding();
+      if (record !== undefined) rig.ledger.bans.save({ ...record, claimed: true });
+      return { opinions: [{ source: 'abuseipdb', score: 0, checkedAt: Date.now() }], problems: [] };
+    },
+  });
+  const event = await rig.ban('45.8.0.7/32');
+  await rig.decided();
+  expect(rig.state(event)).toBe('kept');
+});
+
 it('never lifts a ban that began after the one that was decided on', async () => {
   const path = join(tempDir(), 'cowbell.db');
   const hanging = neverLifting();

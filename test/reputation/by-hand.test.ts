@@ -116,6 +116,8 @@ describe('a lift by hand', () => {
     };
     expect(await lift(server([['netfilter', PHONE]], { lift: order }))).toMatchObject({ kind: 'failed' });
     expect(asked).toBe(1);
+    // Whoever lifts it then, it is not cowbell.
+    expect(ledger.decisions.isLifted(banId)).toBe(false);
   });
 
   it('that nobody waits for has failed, as far as anybody knows', async () => {

@@ -99,10 +99,21 @@ describe('a lift', () => {
 
   it('that could not be ordered is not noted down as one that was, and is tried again', async () => {
     const { server, run } = lifting();
-    server.refuse.push(new TransientError('Redis is loading'), new TransientError('Redis is loading'));
+    const refusal = new TransientError('Redis does not permit it', { refusal: true });
+    server.refuse.push(refusal, refusal);
     expect(await run()).toEqual({ kind: 'lifted' });
     expect(server.noted.map((at) => at === undefined)).toEqual([false, true, false, true, false]);
     expect(server.orders).toBe(1);
+  });
+
+  it('whose order may have arrived, though the answer was lost, is one', async () => {
+    const { server, run } = lifting();
+    server.onLook = (looks) => {
+      if (looks === 2) server.ban = undefined;
+    };
+    server.refuse.push(new TransientError('no answer within 20000 ms'));
+    expect(await run()).toEqual({ kind: 'lifted' });
+    expect(server.noted).toEqual([expect.any(Number)]);
   });
 
   it('of a ban that is gone before it was ordered is none; after a crash that may have come in between it is one', async () => {

@@ -127,10 +127,14 @@ function explainRefusal(error: unknown): unknown {
     error instanceof Error && 'previousErrors' in error ? [error, ...asList(error.previousErrors)] : [error];
   const text = errors.map(String).join(' ');
   if (/\bNOPERM\b|ACL failure in script|can't run this command/.test(text)) {
-    return new TransientError(`Redis does not permit the user to lift bans: it needs the rights ${RIGHTS}`);
+    return new TransientError(`Redis does not permit the user to lift bans: it needs the rights ${RIGHTS}`, {
+      refusal: true,
+    });
   }
   if (/\bREADONLY\b/.test(text)) {
-    return new TransientError('this Redis is a read-only replica: redis.url must name the one that netfilter uses');
+    return new TransientError('this Redis is a read-only replica: redis.url must name the one that netfilter uses', {
+      refusal: true,
+    });
   }
   return explainRedisError(error, 'Redis failed');
 }

@@ -196,14 +196,14 @@ describe('the budget', () => {
 
 describe('asking', () => {
   it('about 10 000 bans of 300 addresses makes 300 calls at most', async () => {
-    const answers = await askAbout10000(askerOf());
+    const answers = await askAbout10000(askerOf({ timeout_seconds: 20 }));
     expect(server.requests).toHaveLength(300);
     expect(new Set(server.requests).size).toBe(300);
     expect(answers.filter(({ opinions }) => opinions.length === 1)).toHaveLength(10_000);
   });
 
   it('about 10 000 bans of 300 addresses makes none past the budget, and says of the rest why it knows nothing', async () => {
-    const answers = await askAbout10000(askerOf({ daily_checks: 250 }));
+    const answers = await askAbout10000(askerOf({ daily_checks: 250, timeout_seconds: 20 }));
     expect(server.requests).toHaveLength(250);
     const known = answers.filter(({ opinions }) => opinions.length > 0);
     expect(known.length).toBeGreaterThan(7_000);

@@ -156,7 +156,7 @@ export function createRig({
     decided: () =>
       eventually(
         () => {
-          const open = ledger.decisions.open(now(), now() + 1, 1_000);
+          const open = ledger.decisions.open(now(), now(), 1_000);
           if (open.length > 0) throw new Error(`${open.length} are not decided`);
         },
         { timeoutMs: 60_000 },

@@ -226,6 +226,10 @@ describe('asking', () => {
     now += 2 * HOUR_MS;
     expect((await asker.ask(ip('45.8.0.7'), never)).opinions).toMatchObject([{ checkedAt: now }]);
     expect(server.requests).toHaveLength(2);
+    // What was said at a time that is still to come was said before the clock was set back: nobody knows when.
+    now -= HOUR_MS;
+    expect((await asker.ask(ip('45.8.0.7'), never)).opinions).toMatchObject([{ checkedAt: now }]);
+    expect(server.requests).toHaveLength(3);
   });
 
   it('counts and remembers across a restart', async () => {

@@ -206,6 +206,20 @@ it('whose order arrived, though its answer was lost, is lifted: it counts after 
   expect(after.audit().at(-1)).toBe('keep 45.8.0.7/32');
 });
 
+it('decides nothing on a ban that is gone when the others have answered', async () => {
+  const rig = rigOf({
+    async ask() {
+      await redis.client.del('F2B_ACTIVE_BANS');
+      await rig.sync();
+      expect(rig.ledger.bans.allStanding()).toMatchObject([{ leaving: true }]);
+      return { opinions: [{ source: 'abuseipdb', score: 0, checkedAt: Date.now() }], problems: [] };
+    },
+  });
+  const event = await rig.ban('45.8.0.7/32');
+  await rig.decided();
+  expect([rig.state(event), rig.decisions(), rig.audit()]).toEqual(['over', [], []]);
+});
+
 it('goes by what was learned while others were asked', async () => {
   const rig = rigOf({
     async ask() {

@@ -15,6 +15,8 @@ export interface Unbanner {
   readonly name: string;
   /** How long the server takes at most until a lift or an entry in a list is in force, in ms. */
   readonly takesMs: number;
+  /** How often it may be asked whether a lift is done, in ms; every second if left out. */
+  readonly lookEveryMs?: number;
   /** Whether bans of this jail are its business. */
   covers(jail: string): boolean;
   /** The ban as it stands now; undefined if the server has none of exactly this network. */

@@ -96,7 +96,7 @@ export async function liftAndVerify(lift: Lift): Promise<LiftOutcome | undefined
       if (!signal.aborted && (isLate || error instanceof PermanentError))
         return { kind: 'failed', reason: `${unbanner.name} could not be asked: ${messageOf(error)}` };
     }
-    await clock.sleep(LOOK_EVERY_MS, signal);
+    await clock.sleep(unbanner.lookEveryMs ?? LOOK_EVERY_MS, signal);
   }
   return undefined;
 }

@@ -10,6 +10,8 @@ import { readApiState } from '../../watchers/mailcow-api-state.ts';
 const JAIL = 'netfilter';
 /** The same queue as in Redis, which netfilter works off every ten seconds. */
 const TAKES_MS = 12_000;
+/** Each look makes mailcow write a record of it and read its settings. */
+const LOOK_EVERY_MS = 3_000;
 const CANNOT_DISALLOW =
   "mailcow's API cannot take a single network off the allowlist: do so in mailcow (System, Configuration, Options, Fail2ban parameters), or give cowbell `redis`";
 
@@ -28,6 +30,7 @@ export function createMailcowApiUnbanner(options: {
   return {
     name: 'mailcow-api',
     takesMs: TAKES_MS,
+    lookEveryMs: LOOK_EVERY_MS,
     covers: (jail) => jail === JAIL,
     async look(_jail, network, signal) {
       const { bans, answeredAt } = await state(signal);

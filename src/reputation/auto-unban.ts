@@ -137,6 +137,8 @@ export class AutoUnban {
     // From here to the commit nothing waits: no other decision comes in between, and caps hold.
     if (signal.aborted) return;
     if (ready === undefined || !this.#stands(banId)) return this.#finish(decision, 'over');
+    // A person has seen to it meanwhile.
+    if (ledger.decisions.of(banId)?.state !== 'due') return;
     const judgement = limitAllowance(ready.decide(), unbanner);
     if (judgement.action === 'keep') return this.#tell(decision, 'kept', 'keep', judgement);
     if (mode !== 'enforce') return this.#tell(decision, 'suggested', 'would-lift', judgement);

@@ -160,6 +160,59 @@ describe('a ban stays, and it is said why', () => {
   });
 });
 
+describe('nothing is done, and nothing told, of a ban', () => {
+  it('that the server does not have any more', async () => {
+    const rig = rigOf({ ask: scores({ '45.8.0.7': 0 }), delayMs: 300 });
+    const event = await rig.ban('45.8.0.7/32');
+    await redis.client.del('F2B_ACTIVE_BANS');
+    await rig.decided();
+    expect([rig.state(event), rig.audit(), rig.decisions()]).toEqual(['over', [], []]);
+  });
+
+  it('that ends, or is lifted by a person, while others are asked about it', async () => {
+    const endings: ((rig: Rig, id: string) => void)[] = [
+      (rig, id) => {
+        const record = rig.ledger.bans.byId(id);
+        if (record !== undefined) rig.ledger.bans.save({ ...record, state: 'ended', endedAt: Date.now() });
+      },
+      (rig, id) =>
+        rig.ledger.decisions.liftByHand({ id, jail: 'netfilter', network: '45.8.0.7/32' as never }, Date.now()),
+    ];
+    for (const end of endings) {
+      await redis.client.flushall();
+      const answer = scores({ '45.8.0.7': 0 });
+      const rig: Rig = rigOf({
+        ask: async (...args) => {
+          if (args[0] === '45.8.0.7') end(rig, rig.ledger.bans.standing('netfilter', '45.8.0.7/32' as never)?.id ?? '');
+          return await answer(...args);
+        },
+      });
+      const purge = rig.startPurge();
+      await rig.ban('45.8.0.7/32');
+      await rig.decided();
+      // By the time that another is decided on, this one would have been.
+      await rig.ban('45.8.0.9/32');
+      await rig.decided();
+      expect([rig.audit(), rig.decisions().length, purge.printed]).toEqual([['keep 45.8.0.9/32'], 1, []]);
+    }
+  });
+
+  it('that was to be lifted before the mode was changed: it fails, and is told', async () => {
+    const path = join(tempDir(), 'cowbell.db');
+    const before = createRig({ redis, ask: scores({ '45.8.0.7': 0 }), path, delayMs: 60_000 });
+    const event = await before.ban('45.8.0.7/32');
+    const id = 'ban' in event ? event.ban.id : '';
+    await before.stop();
+    before.ledger.decisions.lift(id, { until: undefined, allowMs: 0 }, Date.now());
+    before.ledger.close();
+    const after = rigOf({ ask: scores({ '45.8.0.7': 0 }), path, mode: 'suggest' });
+    const purge = after.startPurge();
+    await eventually(() => expect(after.told()).toContain('unban.failed 45.8.0.7/32'));
+    expect(after.audit().at(-1)).toBe('failed 45.8.0.7/32');
+    expect([purge.printed, await banned()]).toEqual([[], ['45.8.0.7/32']]);
+  });
+});
+
 it('cut off between decision and lift goes on after a restart: one lift, one trail, one message', async () => {
   const path = join(tempDir(), 'cowbell.db');
   let asked = 0;

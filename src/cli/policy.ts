@@ -1,5 +1,5 @@
 import { systemClock } from '../core/clock.ts';
-import { parseNetwork } from '../core/network.ts';
+import { networkWithin, parseNetwork } from '../core/network.ts';
 import { formatCount, plural } from '../core/text.ts';
 import { type AddCommand, type CliContext, CONFIG_OPTION, CommandFailure, formatTable } from './command.ts';
 import { createTools, SILENT } from './tools.ts';
@@ -44,7 +44,14 @@ async function explain(text: string, { config: file }: Options, context: CliCont
   const { tools, containers, close } = await createTools(config);
   try {
     const bans = ledger.bans.allStanding().filter((ban) => ban.network === network && ban.state === 'open');
-    if (bans.length === 0) throw new CommandFailure(`cowbell knows of no ban of ${network} that stands`);
+    if (bans.length === 0) {
+      const around = ledger.bans.allStanding().find((ban) => networkWithin(network, ban.network));
+      throw new CommandFailure(
+        around === undefined
+          ? `cowbell knows of no ban of ${network} that stands`
+          : `${network} is not banned by itself: it is inside of ${around.network} (${around.jail}), which is banned`,
+      );
+    }
     const judge = buildJudge(config, { ledger, clock: systemClock, http: tools.http });
     const unbanners = createUnbanners(config, await chooseWatchers(config, containers, SILENT), tools);
     for (const ban of bans) {

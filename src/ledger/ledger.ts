@@ -186,7 +186,7 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
   );
   const decisions = db.run(
     `DELETE FROM decisions WHERE ban_id IN
-       (SELECT ban_id FROM decisions WHERE decided_at < ? AND state != 'lifting' LIMIT ${PRUNED_AT_ONCE})`,
+       (SELECT ban_id FROM decisions WHERE decided_at < ? AND (state != 'lifting' OR by = 'person') LIMIT ${PRUNED_AT_ONCE})`,
     now - limits.bansMs,
   );
   const audit = db.run(

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Ip } from '../../src/core/network.ts';
@@ -25,10 +25,10 @@ it('policy explains what would be decided on a ban that stands, and does nothing
     );
     const ledger = openLedger(join(folder, 'c.db'), () => now);
     ledger.transaction(() => {
-      for (const last of [7, 8])
+      for (const network of ['45.8.0.7/32', '45.8.0.8/32', '45.9.0.0/24'])
         ledger.bans.add({
           jail: 'netfilter',
-          network: net(`45.8.0.${last}/32`),
+          network: net(network),
           state: 'open',
           startedAt: now,
           seenAt: now,
@@ -47,7 +47,13 @@ it('policy explains what would be decided on a ban that stands, and does nothing
       '45.8.0.8/32 in netfilter stays; the mode is suggest\n  only a log line says that it is banned\n',
     );
     expect((await ask('--explain', '45.8.0.9')).err).toContain('cowbell knows of no ban of 45.8.0.9/32 that stands');
+    expect((await ask('--explain', '45.9.0.7')).err).toBe(
+      '45.9.0.7/32 is not banned by itself: it is inside of 45.9.0.0/24 (netfilter), which is banned\n',
+    );
     expect((await ask()).err).toContain('give --explain NETWORK or --backtest');
+    // To try settings before they are put to work.
+    writeFileSync(file, readFileSync(file, 'utf8').replace('mode: suggest, ', ''));
+    expect((await ask('--explain', '45.8.0.7')).out).toContain('would be lifted; the mode is off\n');
     expect(await redis.client.keys('*')).toEqual(['F2B_ACTIVE_BANS']);
   } finally {
     await redis.close();

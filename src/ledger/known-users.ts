@@ -8,9 +8,13 @@ const LISTED = 10;
 const MOST_NAMES = 50;
 const LONGEST_NAME = 128;
 
+const DAY_MS = 86_400_000;
+
 interface Pending {
   ip: Uint8Array;
   name: string;
+  /** Since the epoch, UTC. */
+  day: number;
   logins: number;
   lastAt: number;
 }
@@ -24,7 +28,7 @@ export interface KnownUser {
 
 /**
  * Accounts that have logged in, by the network they came from: a single IPv4 address, and the /64 of an IPv6 address, as
- * devices change the rest of it daily. What one transaction adds is written once, at its end.
+ * devices change the rest of it daily. Logins are counted by the day, so that old ones need not count. What one transaction adds is written once, at its end.
  */
 export class KnownUsers {
   readonly #db: Database;
@@ -52,38 +56,42 @@ export class KnownUsers {
   }
 
   add(ip: Ip, account: string, at: number): void {
-    const key = `${ip} ${account}`;
+    const day = Math.floor(at / DAY_MS);
+    const key = `${day} ${ip} ${account}`;
     const known = this.#pending.get(key);
     if (known !== undefined) {
       known.logins++;
       known.lastAt = Math.max(known.lastAt, at);
       return;
     }
-    this.#pending.set(key, { ip: placeOf(ip), name: this.#nameOf(account), logins: 1, lastAt: at });
+    this.#pending.set(key, { ip: placeOf(ip), name: this.#nameOf(account), day, logins: 1, lastAt: at });
   }
 
   /** Writes what was added; part of the transaction that added it. */
   flush(): void {
-    for (const { ip, name, logins, lastAt } of this.#pending.values()) {
+    for (const { ip, name, day, logins, lastAt } of this.#pending.values()) {
       const isKnown = this.#db.run(
-        'UPDATE known_users SET logins = logins + ?, last_at = max(last_at, ?) WHERE ip = ? AND name = ?',
+        'UPDATE known_users SET logins = logins + ?, last_at = max(last_at, ?) WHERE ip = ? AND name = ? AND day = ?',
         logins,
         Math.round(lastAt),
         ip,
         name,
+        day,
       );
       if (isKnown > 0) continue;
       this.#db.run(
-        `DELETE FROM known_users WHERE ip = ? AND name IN
-           (SELECT name FROM known_users WHERE ip = ? ORDER BY last_at DESC LIMIT -1 OFFSET ?)`,
+        `DELETE FROM known_users WHERE ip = ?1 AND name IN
+           (SELECT name FROM known_users WHERE ip = ?1 AND name != ?2
+              GROUP BY name ORDER BY max(last_at) DESC LIMIT -1 OFFSET ?3)`,
         ip,
-        ip,
+        name,
         MOST_NAMES - 1,
       );
       this.#db.run(
-        'INSERT INTO known_users (ip, name, logins, last_at) VALUES (?, ?, ?, ?)',
+        'INSERT INTO known_users (ip, name, day, logins, last_at) VALUES (?, ?, ?, ?, ?)',
         ip,
         name,
+        day,
         logins,
         Math.round(lastAt),
       );

@@ -226,14 +226,17 @@ function prune(db: Database, limits: RetentionLimits, now: number): number {
     told,
     Math.min(PRUNED_AT_ONCE, Math.max(0, refused - limits.evidenceRows)),
   );
-  const users = db.get<{ n: number }>('SELECT count(*) AS n FROM known_users')?.n ?? 0;
+  const users =
+    db.get<{ n: number }>('SELECT count(*) AS n FROM (SELECT 1 FROM known_users GROUP BY ip, name)')?.n ?? 0;
   const strangers =
     db.run(
-      `DELETE FROM known_users WHERE (ip, name) IN (SELECT ip, name FROM known_users WHERE last_at < ? LIMIT ${PRUNED_AT_ONCE})`,
+      `DELETE FROM known_users WHERE (ip, name, day) IN
+         (SELECT ip, name, day FROM known_users WHERE last_at < ? LIMIT ${PRUNED_AT_ONCE})`,
       now - limits.knownUsersMs,
     ) +
     db.run(
-      'DELETE FROM known_users WHERE (ip, name) IN (SELECT ip, name FROM known_users ORDER BY last_at LIMIT ?)',
+      `DELETE FROM known_users WHERE (ip, name) IN
+         (SELECT ip, name FROM known_users GROUP BY ip, name ORDER BY max(last_at) LIMIT ?)`,
       Math.min(PRUNED_AT_ONCE, Math.max(0, users - limits.knownUsersRows)),
     );
   const before = now - limits.eventsMs;

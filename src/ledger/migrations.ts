@@ -276,4 +276,19 @@ export const MIGRATIONS: readonly string[] = [
   -- the id that the far side saw last: it changes with what a delivery holds
   ALTER TABLE deliveries ADD COLUMN sent_as TEXT;
   `,
+  `
+  -- logins are counted by the day, days since the epoch: what is too old need not count with what is not
+  CREATE TABLE known_users_by_day (
+    ip       BLOB NOT NULL,
+    name     TEXT NOT NULL,
+    day      INTEGER NOT NULL,
+    logins   INTEGER NOT NULL,
+    last_at  INTEGER NOT NULL,
+    PRIMARY KEY (ip, name, day)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO known_users_by_day SELECT ip, name, last_at / 86400000, logins, last_at FROM known_users;
+  DROP TABLE known_users;
+  ALTER TABLE known_users_by_day RENAME TO known_users;
+  CREATE INDEX known_users_by_time ON known_users (last_at);
+  `,
 ];

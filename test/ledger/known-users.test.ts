@@ -28,6 +28,15 @@ describe('known users', () => {
     expect(names(ledger, '5.188.206.0/24', 3_500)).toEqual(['ben@example.org']);
   });
 
+  it('have the logins of the days that are asked for, and not those before', () => {
+    const ledger = open();
+    const DAY_MS = 86_400_000;
+    for (const day of [0, 0, 0, 1, 20, 21, 21]) login(ledger, '5.188.206.14', 'anna@example.org', day * DAY_MS + 5_000);
+    const loginsSince = (day: number) =>
+      ledger.knownUsers.inside('5.188.206.14/32' as Network, day * DAY_MS).map(({ logins }) => logins);
+    expect([loginsSince(0), loginsSince(7), loginsSince(21), loginsSince(22)]).toEqual([[7], [3], [2], []]);
+  });
+
   it('on IPv6 are known by their /64, whichever of its addresses is banned', () => {
     const ledger = open();
     login(ledger, '2a01:4f8:c17:b8f:1:2:3:4', 'anna@example.org', 1);
@@ -43,6 +52,9 @@ describe('known users', () => {
     const db = ledger.knownUsers;
     expect(db.inside('5.188.206.14/32' as Network, 0)).toHaveLength(10);
     const limits = { bansMs: 1, eventsMs: 1, evidenceMs: 1, evidenceRows: 1, knownUsersMs: 1e9, knownUsersRows: 20 };
+    // Somebody of the fifty, on another day, is nobody new.
+    login(ledger, '5.188.206.14', 'user79@example.org', 86_400_000);
+    expect(ledger.prune({ ...limits, knownUsersRows: 50 }, 100)).toBe(0);
     expect(ledger.prune(limits, 100)).toBe(30);
     expect(ledger.prune({ ...limits, knownUsersMs: 25 }, 100)).toBe(15);
     expect(names(ledger, '5.188.206.14/32')[0]).toBe('user79@example.org');

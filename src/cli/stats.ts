@@ -9,7 +9,7 @@ import { openConfiguredLedger } from './state.ts';
 const DAY_MS = 86_400_000;
 /** Lengths of the parts that a period is shown in; the shortest that makes few enough is taken. */
 const PARTS_MS = [60_000, 300_000, 900_000, 3_600_000, DAY_MS, 7 * DAY_MS, 30 * DAY_MS];
-const MOST_PARTS = 48;
+const MOST_PARTS = 31;
 
 /** What `cowbell stats` shows, and what `--json` prints; times RFC 3339 UTC. */
 export interface Stats extends Omit<PeriodSummary, 'before'> {

@@ -47,7 +47,7 @@ function digestOf(ledger: Ledger, from: number, to: number) {
 it('stats has the numbers of the ledger, which are those of a digest of the same time', async () => {
   const { state, stats, json } = prepare();
   const now = Date.now();
-  fillLedger(state, { count: 4_000, from: now - 20 * DAY, to: now });
+  fillLedger(state, { count: 1_200, from: now - 20 * DAY, to: now });
   const ledger = openLedger(state, () => now);
   const ban = ledger.bans.recent(1)[0] ?? expect.unreachable();
   ledger.decisions.expect(ban, now);
@@ -70,13 +70,13 @@ it('stats has the numbers of the ledger, which are those of a digest of the same
   expect(events_known_since).toBe(known_since);
 
   const { totals } = shown;
-  expect(totals).toMatchObject({ bans: expect.closeTo(1_400, -1), rejects: 31, own_users: 1 });
-  expect(shown.before?.bans).toBeGreaterThan(1_300);
+  expect(totals).toMatchObject({ bans: expect.closeTo(420, -1), rejects: 31, own_users: 1 });
+  expect(shown.before?.bans).toBeGreaterThan(400);
   expect(shown.decisions).toEqual([{ name: 'kept', count: 1 }]);
   const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
   for (const counts of [hours_of_day, shown.bans_over_time, shown.countries, shown.services, shown.jails])
     expect(sum(counts.map((each) => (typeof each === 'number' ? each : each.count)))).toBe(totals.bans);
-  expect(sum(hours_of_day.map((count) => Math.abs(count - totals.bans / 24)))).toBeLessThan(totals.bans / 10);
+  expect(sum(hours_of_day.map((count) => Math.abs(count - totals.bans / 24)))).toBeLessThan(totals.bans / 4);
 
   // Beside a daemon that is in the middle of writing.
   const daemon = openDatabase(state);
@@ -90,7 +90,7 @@ it('stats has the numbers of the ledger, which are those of a digest of the same
   expect(out).not.toContain('written');
   const [offender] = shown.offenders;
   expect(offender).toMatchObject({ asn: 64_496, as_name: 'Example Net' });
-  const line = `${offender?.network} +${offender?.bans} bans +\\d+ attempts +${offender?.country} +AS64496 Example Net`;
+  const line = `${offender?.network} +${offender?.bans} bans? +\\d+ attempts +${offender?.country} +AS64496 Example Net`;
   expect(out).toMatch(new RegExp(`^ +${line.replaceAll('.', '\\.')}$`, 'm'));
   expect(out).toMatch(/^ +rejects +31 +0 +new$/m);
   expect(out).toMatch(/^ {2}smtp +\d+ {2}█{36,40}$/m);

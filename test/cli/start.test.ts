@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { runApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -56,6 +56,7 @@ ${settings}`,
 
 it('a start says what is watched and why the rest is not, in one line of JSON', async () => {
   const redis = await startRedis();
+  onTestFinished(() => redis.close());
   await redis.client.set('F2B_OPTIONS', '{}');
   const settings = `redis: {url: '${redis.url}', password: ${redis.password}}\nauto_unban: {mode: suggest, require: any}`;
   const { report, file } = await startedWith(settings);
@@ -79,7 +80,6 @@ it('a start says what is watched and why the rest is not, in one line of JSON', 
   expect(report.not_watched.map(({ name }) => name)).toEqual(['fail2ban', 'mailcow-api']);
   expect(report.not_watched[0]?.reason).toMatch(/^there is no Docker socket at .*no\.sock$/);
   expect(report.docker).toBeUndefined();
-  await redis.close();
 });
 
 it('a start says what is missing, and holds nothing up for it', async () => {

@@ -89,7 +89,7 @@ export function createMailcowApi({
       }
       const response = await send('edit/fail2ban', signal, { items: [network], attr: { action } });
       if (response.status === 403) throw new PermanentError(READ_ONLY);
-      const refusal = readRefusal(response.body);
+      const refusal = readRefusal(response.body.replaceAll(address.key.reveal(), '…'));
       if (refusal !== undefined) throw new PermanentError(`mailcow refuses: ${refusal}`);
       const json = readAnswer(response, { now: clock.now(), key: address.key });
       if (!DONE.safeParse(json).success) throw otherShape('what came of an order', json);

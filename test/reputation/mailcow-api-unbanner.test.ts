@@ -89,6 +89,7 @@ describe('mailcow by its API', () => {
 
   it.each([
     ['two, the second of them refused', [{ type: 'success' }, { type: 'danger', msg: ['no', 'no'] }], /refuses: no no/],
+    ['a refusal that quotes the key', [{ type: 'danger', msg: ['no', API_KEY] }], /refuses: no …$/],
     ['nothing done', [], /but not with what came of an order/],
     ['another kind of element', [{ type: 'odd' }], /but not with what came of an order/],
     ['settings', { ban_time: 1 }, /but not with what came of an order/],

@@ -116,6 +116,7 @@ export class AutoUnban {
     const { ledger, judge, mode, unbannerOf, explain } = this.#options;
     const { banId, jail, network } = decision;
     if (!this.#stands(banId)) return this.#finish(decision, 'over');
+    if (this.#isEarly(banId)) return;
     const unbanner = unbannerOf(jail);
     if (unbanner === undefined) return this.#keep(decision, [`nothing is configured that can lift bans of ${jail}`]);
     let live: StandingBan | undefined;
@@ -146,6 +147,16 @@ export class AutoUnban {
     this.#tell(decision, 'lifting', 'lift', judgement, { until: live?.until ?? record.until, allowMs });
     judge.lifted(network);
     // Comes back as one to be carried out.
+  }
+
+  /** The delay that is configured now is longer than the one that it fell due by: it is put off. */
+  #isEarly(banId: string): boolean {
+    const { ledger, clock, delayMs } = this.#options;
+    const startedAt = ledger.bans.byId(banId)?.startedAt ?? 0;
+    // Before its begin, the clock was set back: then nobody knows how long it has waited, and it is due.
+    if (clock.now() < startedAt || clock.now() >= startedAt + delayMs) return false;
+    ledger.decisions.postpone(banId, startedAt + delayMs);
+    return true;
   }
 
   /** Looks again soon, while it is not too late for that; false if it is. */

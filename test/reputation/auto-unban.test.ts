@@ -40,6 +40,16 @@ function neverLifting(onAsked = () => {}): Unbanner {
   };
 }
 
+/** One that cannot be asked now. */
+function away(): Unbanner {
+  return {
+    ...createRedisUnbanner(redis.address),
+    look: async () => {
+      throw new TransientError('Redis is away');
+    },
+  };
+}
+
 const banned = () => redis.client.hkeys('F2B_ACTIVE_BANS');
 
 describe('a ban that should not stand', () => {
@@ -284,6 +294,21 @@ it('goes by what was learned while others were asked', async () => {
   const event = await rig.ban('45.8.0.7/32');
   await rig.decided();
   expect(rig.state(event)).toBe('kept');
+});
+
+it.each([
+  [600_000, 300_000],
+  [0, 300_000],
+])('waits as long as the settings say now, and not %i ms as they said', async (before, delayMs) => {
+  const path = join(tempDir(), 'cowbell.db');
+  const first = createRig({ redis, ask: scores({ '45.8.0.7': 0 }), unbanner: away(), delayMs: before, path });
+  const event = await first.ban('45.8.0.7/32');
+  await first.close();
+  const dueAt = ('ban' in event ? Date.parse(event.ban.started_at) : 0) + delayMs;
+
+  const after = rigOf({ ask: scores({ '45.8.0.7': 0 }), delayMs, path });
+  await eventually(() => expect(after.ledger.decisions.nextDueAt()).toBe(dueAt));
+  expect([after.state(event), after.audit()]).toEqual(['due', []]);
 });
 
 it('never lifts a ban that began after the one that was decided on', async () => {

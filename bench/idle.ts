@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startStack } from '../test/support/netfilter-stack.ts';
+import { scrape } from '../test/support/scrape.ts';
 import { cpuSeconds, residentMib } from './process-figures.ts';
 import type { Row } from './row.ts';
 
 const SETTLE_MS = 5_000;
-const WATCHED_MS = 30_000;
+const SCRAPE_EVERY_MS = 15_000;
+const SCRAPES = 2;
 
 /** Beside netfilter: every container that there is a watcher for. */
 const SERVICES = ['postfix-mailcow', 'dovecot-mailcow', 'sogo-mailcow', 'fail2ban'];
@@ -24,14 +26,19 @@ export async function benchIdle(program: string[]): Promise<Row[]> {
     const cowbell = await stack.startCowbell();
     const startMs = performance.now() - startedAt;
     await sleep(SETTLE_MS);
+    // The first one loads what it takes.
+    await scrape(cowbell);
     const before = cpuSeconds(cowbell.pid);
-    await sleep(WATCHED_MS);
-    const share = ((cpuSeconds(cowbell.pid) - before) / (WATCHED_MS / 1000)) * 100;
+    for (let n = 0; n < SCRAPES; n++) {
+      await sleep(SCRAPE_EVERY_MS);
+      await scrape(cowbell);
+    }
+    const share = ((cpuSeconds(cowbell.pid) - before) / ((SCRAPES * SCRAPE_EVERY_MS) / 1000)) * 100;
     const mib = residentMib(cowbell.pid);
     listener.disconnect();
     return [
       {
-        what: 'idle, all watchers on',
+        what: 'idle, all watchers on, metrics read every 15 s',
         goal: '≤ 90 MB resident, ≤ 0.5 % of one core',
         figure: `${mib.toFixed(0)} MB, ${share.toFixed(2)} %`,
         isMet: mib <= 90 && share <= 0.5,

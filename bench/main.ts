@@ -10,6 +10,7 @@ import { benchDrain } from './drain.ts';
 import { benchIdle } from './idle.ts';
 import { benchLatency } from './latency.ts';
 import { benchOrigins } from './origins.ts';
+import { benchMetrics } from './metrics.ts';
 import { formatRows, type Row } from './row.ts';
 import { benchStats } from './stats.ts';
 import { benchStorm } from './storm.ts';
@@ -26,6 +27,7 @@ const BENCHES: Record<string, (program: string[]) => Promise<Row | Row[]>> = {
   origins: benchOrigins,
   stats: benchStats,
   crash: benchCrash,
+  metrics: benchMetrics,
   idle: benchIdle,
 };
 

@@ -3,6 +3,7 @@ import { configJsonSchema } from '../src/config/json-schema.ts';
 import { configReference } from '../src/config/reference.ts';
 import { webhookSchema } from '../src/notifiers/cloud-event.ts';
 import { board } from './board/board.ts';
+import { metricsPage } from './metrics-page.ts';
 
 /** Files that are made from code, by their path: from the schemas, and the board. */
 export function generatedFiles(): Record<string, string> {
@@ -12,6 +13,7 @@ export function generatedFiles(): Record<string, string> {
     'docs/cowbell.schema.json': json(configJsonSchema()),
     'docs/events.schema.json': json(webhookSchema()),
     'docs/configuration.md': configReference(),
+    'docs/metrics.md': metricsPage(),
     'deploy/grafana/cowbell.json': json(board()),
   };
 }

@@ -8,7 +8,7 @@ export const addHealth: AddCommand = (program, context) => {
     .command('health')
     .description('ask the daemon that runs whether it is alive, for HEALTHCHECK')
     .option(...CONFIG_OPTION)
-    .option('--ready', 'fail also while a source is down')
+    .option('--ready', 'fail also while a source, a notifier or the disk is down')
     .action(async ({ config: file, ready = false }: { config?: string; ready?: boolean }) => {
       const { loadConfig } = await import('../config/load.ts');
       const { listen } = loadConfig({ file, env: context.env }).http;

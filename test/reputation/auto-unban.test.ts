@@ -4,6 +4,7 @@ import { TransientError } from '../../src/core/errors.ts';
 import type { Unbanner } from '../../src/core/unbanner.ts';
 import { createRedisUnbanner } from '../../src/reputation/unbanners/redis.ts';
 import { eventually } from '../support/eventually.ts';
+import { net } from '../support/recorder-harness.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createRig, type RigOptions, scores } from './auto-unban-rig.ts';
@@ -281,6 +282,20 @@ it('decides nothing on a ban that is gone when the others have answered', async 
   const event = await rig.ban('45.8.0.7/32');
   await rig.decided();
   expect([rig.state(event), rig.decisions(), rig.audit()]).toEqual(['over', [], []]);
+});
+
+it('leaves a ban that has no end by what the server says, whatever the ledger has', async () => {
+  const endless: Unbanner = {
+    ...createRedisUnbanner(redis.address),
+    look: async () => ({ until: Number.POSITIVE_INFINITY }),
+  };
+  const rig = rigOf({ ask: scores({ '45.8.0.7': 0 }), unbanner: endless });
+  const event = await rig.ban('45.8.0.7/32');
+  const record = rig.ledger.bans.standing('netfilter', net('45.8.0.7/32'));
+  if (record !== undefined) rig.ledger.bans.save({ ...record, until: undefined });
+  await rig.decided();
+  expect(rig.state(event)).toBe('kept');
+  expect(rig.decisions()).toMatchObject([{ decision: { reasons: ['the ban is meant to have no end'] } }]);
 });
 
 it('goes by what was learned while others were asked', async () => {

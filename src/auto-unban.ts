@@ -54,7 +54,7 @@ export function buildJudge(config: Config, tools: Pick<AutoUnbanTools, 'ledger' 
     clock,
     settings: config.auto_unban,
     historyDays: config.bans.history_days,
-    ask: (subject, signal) => asker.ask(subject, signal),
+    ask: asker.knowsAnybody ? (subject, signal) => asker.ask(subject, signal) : undefined,
   });
 }
 

@@ -34,11 +34,22 @@ export const addAudit: AddCommand = (program, context) => {
     });
 };
 
+interface Details {
+  reasons?: string[];
+  reason?: string;
+  mode?: string;
+  until?: string;
+}
+
 const HEADINGS = ['AT', 'BY', 'WHAT', 'NETWORK', 'JAIL', 'WHY'];
 
 function cells({ at, by, action, network, jail = '-', details }: AuditEntry): string[] {
-  const { reasons = [], reason, mode } = details as { reasons?: string[]; reason?: string; mode?: string };
-  const why = [...reasons, ...(reason === undefined ? [] : [reason])].join('; ');
+  const { reasons = [], reason, mode, until } = details as Details;
+  const why = [
+    ...reasons,
+    ...(reason === undefined ? [] : [reason]),
+    ...(action !== 'allow' || until === undefined ? [] : [`until ${until.slice(0, 19)}Z`]),
+  ].join('; ');
   const what = mode === undefined || mode === 'enforce' ? action : `${action} (${mode})`;
   return [`${new Date(at).toISOString().slice(0, 19)}Z`, by, what, network, jail, why === '' ? '-' : why];
 }

@@ -98,7 +98,13 @@ const Denylist = z.object({ network: z.string().describe('CIDR, or a host name a
 const DenylistAdded = z.object({ ...Envelope, type: z.literal('denylist.added'), denylist: Denylist });
 const DenylistRemoved = z.object({ ...Envelope, type: z.literal('denylist.removed'), denylist: Denylist });
 
-const AllowlistAdded = z.object({ ...Envelope, type: z.literal('allowlist.added'), allowlist: Denylist });
+const AllowlistAdded = z.object({
+  ...Envelope,
+  type: z.literal('allowlist.added'),
+  allowlist: Denylist.extend({
+    until: Time.optional().describe('When cowbell takes it off again, where it put it there'),
+  }),
+});
 const AllowlistRemoved = z.object({ ...Envelope, type: z.literal('allowlist.removed'), allowlist: Denylist });
 
 const BansCleared = z.object({

@@ -62,12 +62,14 @@ function describeOther(event: OtherEvent): Told {
       };
     case 'denylist.removed':
       return { tone: 'end', title: ['No longer denylisted: ', code(event.denylist.network)], lead: [] };
-    case 'allowlist.added':
-      return {
-        tone: 'trouble',
-        title: ['Allowlisted ', code(event.allowlist.network)],
-        lead: [['It will not be banned, whatever it does, until a person removes it from the allowlist.']],
-      };
+    case 'allowlist.added': {
+      const { network, until } = event.allowlist;
+      const title = ['Allowlisted ', code(network)];
+      const lead = 'It will not be banned, whatever it does, until';
+      return until === undefined
+        ? { tone: 'trouble', title, lead: [[`${lead} a person removes it from the allowlist.`]] }
+        : { tone: 'quiet', title, lead: [[`${lead} `, moment(Date.parse(until)), ': cowbell removes it then.']] };
+    }
     case 'allowlist.removed':
       return { tone: 'quiet', title: ['No longer allowlisted: ', code(event.allowlist.network)], lead: [] };
     case 'reject.summary':

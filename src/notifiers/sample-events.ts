@@ -163,6 +163,7 @@ export function completeEvents(): BanEvent[] {
   const now = Date.parse('2026-11-23T12:00:00Z');
   const at = toRfc3339(now);
   return sampleEvents('mail.example.org', now).flatMap((event): BanEvent[] => {
+    if (event.type === 'allowlist.added') return [{ ...event, allowlist: { ...event.allowlist, until: at } }, event];
     if (!('ban' in event)) return [event];
     const [first] = event.ban.offenders;
     const ban: Ban = {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, toRfc3339 } from '../core/clock.ts';
 import type { Ban, BanEvent, EndReason } from '../core/event.ts';
+import { parseNetwork } from '../core/network.ts';
 import type { OriginOf } from '../core/origin.ts';
 import type { BanRecord } from '../ledger/bans.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -123,7 +124,11 @@ export class Episodes {
   }
 
   allowlist(type: 'allowlist.added' | 'allowlist.removed', network: string, source: string, at: number): void {
-    this.#publish({ ...this.envelope(at), type, allowlist: { network, source } });
+    const entry = parseNetwork(network);
+    const until = entry && this.#ledger.allowances.of('netfilter', entry)?.until;
+    const isTimed = type === 'allowlist.added' && until !== undefined;
+    const allowlist = { network, source, ...(isTimed && { until: toRfc3339(until) }) };
+    this.#publish({ ...this.envelope(at), type, allowlist });
   }
 
   envelope(at: number): { id: string; at: string; host: string } {

@@ -27,6 +27,11 @@ export class Asker {
     this.#options = options;
   }
 
+  /** Whether there is anybody to be asked. */
+  get knowsAnybody(): boolean {
+    return this.#options.sources.length > 0;
+  }
+
   /** What all of them say, and which could not be asked. Never throws. */
   async ask(subject: Ip | Network, signal: AbortSignal): Promise<Answer> {
     const opinions: Opinion[] = [];

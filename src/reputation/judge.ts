@@ -48,7 +48,8 @@ export interface JudgeOptions {
   clock: Clock;
   settings: PolicySettings;
   historyDays: number;
-  ask: AskAbout;
+  /** Undefined where nobody is to be asked. */
+  ask: AskAbout | undefined;
   /** Milliseconds that run on evenly, whatever is done to the clock. */
   uptime?: () => number;
 }
@@ -101,7 +102,7 @@ export function createJudge({
           },
           isStanding: standing !== undefined,
           score: undefined,
-          scoreNote: 'not asked, as it would change nothing',
+          scoreNote: ask === undefined ? 'nobody is asked' : 'not asked, as it would change nothing',
           countries: countriesOf(record),
           knownUsers: ledger.knownUsers.inside(network, now - settings.known_user_max_age_days * DAY_MS),
           previousBans: bans - 1,
@@ -109,7 +110,8 @@ export function createJudge({
         };
       };
       const subjects = subjectsOf(found);
-      const known = needsScore(gather(found), settings) ? await askAll(subjects, ask, signal) : undefined;
+      const isAsked = ask !== undefined && needsScore(gather(found), settings);
+      const known = isAsked ? await askAll(subjects, ask, signal) : undefined;
       return {
         decide() {
           const record = ledger.bans.byId(banId) ?? found;

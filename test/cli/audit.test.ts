@@ -38,10 +38,15 @@ it('audit lists what was decided and done, and bans what of it concerns each', a
     network: '203.0.113.7/32',
     details: { mode: 'dry_run' },
   });
+  ledger.audit.add({
+    ...{ at: AT, by: 'person', action: 'allow', network: '203.0.113.8/32', jail: 'netfilter' },
+    details: { means: 'redis', until: '2026-11-23T13:00:00.000Z' },
+  });
   ledger.close();
 
   expect((await cowbell(['audit', '-c', file])).out.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
     ['AT', 'BY', 'WHAT', 'NETWORK', 'JAIL', 'WHY'],
+    ['2026-11-23T12:00:00Z', 'person', 'allow', '203.0.113.8/32', 'netfilter', 'until 2026-11-23T13:00:00Z'],
     ['2026-11-23T12:00:00Z', 'policy', 'would-lift (dry_run)', '203.0.113.7/32', '-', '-'],
     ['2026-11-23T12:00:01Z', 'policy', 'failed', '198.51.100.7/32', 'netfilter', 'it still stands'],
     ['2026-11-23T12:00:00Z', 'policy', 'lift', '198.51.100.7/32', 'netfilter', 'first; second'],

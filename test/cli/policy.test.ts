@@ -37,7 +37,7 @@ it('policy explains what would be decided on a ban that stands, and does nothing
       for (let index = 0; index < 3; index++) ledger.knownUsers.add('45.8.0.7' as Ip, 'anna@example.org', now - 60_000);
     });
     ledger.close();
-    await redis.client.hset('F2B_ACTIVE_BANS', '45.8.0.7/32', until / 1_000);
+    await redis.client.hset('F2B_ACTIVE_BANS', '45.8.0.7/32', until / 1_000, '45.9.0.0/24', until / 1_000);
     const ask = (...args: string[]) => cowbell(['policy', ...args, '-c', file]);
 
     expect((await ask('--explain', '45.8.0.7')).out).toBe(
@@ -46,6 +46,7 @@ it('policy explains what would be decided on a ban that stands, and does nothing
     expect((await ask('--explain', '45.8.0.8')).out).toBe(
       '45.8.0.8/32 in netfilter stays; the mode is suggest\n  only a log line says that it is banned\n',
     );
+    expect((await ask('--explain', '45.9.0.0/24')).out).toContain('at least 2 needed\n  no score: nobody is asked\n');
     expect((await ask('--explain', '45.8.0.9')).err).toContain('cowbell knows of no ban of 45.8.0.9/32 that stands');
     expect((await ask('--explain', '45.9.0.7')).err).toBe(
       '45.9.0.7/32 is not banned by itself: it is inside of 45.9.0.0/24 (netfilter), which is banned\n',

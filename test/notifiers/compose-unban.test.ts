@@ -101,6 +101,22 @@ describe('a decision', () => {
   });
 });
 
+it('an entry of the allowlist says who takes it off, and when', () => {
+  const allowed = (until?: string): BanEvent => ({
+    ...envelope('allowed'),
+    type: 'allowlist.added',
+    allowlist: { network: '203.0.113.7/32', source: 'redis', ...(until !== undefined && { until }) },
+  });
+  expect(textOf(allowed())).toMatchObject({
+    tone: 'trouble',
+    lead: ['It will not be banned, whatever it does, until a person removes it from the allowlist.'],
+  });
+  expect(textOf(allowed('2026-11-23T13:00:00.000Z'))).toMatchObject({
+    tone: 'quiet',
+    lead: ['It will not be banned, whatever it does, until 2026-11-23 13:00 UTC: cowbell removes it then.'],
+  });
+});
+
 describe('among others', () => {
   it('a ban that was lifted is told once, with the first reason', () => {
     const { title, items } = textOf(lift(), ended(started.ban));

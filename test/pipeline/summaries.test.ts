@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { BanEvent } from '../../src/core/event.ts';
 import type { Ip } from '../../src/core/network.ts';
 import type { Authenticated, RateLimited, Rejected } from '../../src/core/observation.ts';
-import { createHarness, T0 } from '../support/recorder-harness.ts';
+import { createHarness, net, T0 } from '../support/recorder-harness.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 /** Windows are an hour, counted from the epoch. */
@@ -175,6 +175,18 @@ describe('the lists that an admin keeps', () => {
       'denylist.added mail.example.net',
       'allowlist.added mx.example.net',
       'allowlist.removed 8.8.8.8/32',
+    ]);
+  });
+
+  it('say when cowbell takes an entry of the allowlist off again, where it put it there', () => {
+    const h = createHarness();
+    h.snapshot({}, { allowlist: [] });
+    const until = h.until(3_600);
+    h.ledger.allowances.add({ jail: 'netfilter', network: net('8.8.8.8/32'), until, by: 'policy' });
+    h.snapshot({}, { allowlist: ['8.8.8.8', '8.8.4.4/32'] });
+    expect(h.events.map((event) => 'allowlist' in event && event.allowlist)).toEqual([
+      { network: '8.8.8.8', source: 'redis', until: new Date(until).toISOString() },
+      { network: '8.8.4.4/32', source: 'redis' },
     ]);
   });
 });

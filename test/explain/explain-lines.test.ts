@@ -135,7 +135,8 @@ test('fail2ban: a ban without an end, and one that was put back', () => {
 
 test('syslog-ng’s records get back the program that wrote them', () => {
   const record = JSON.stringify({ time: '1795433369', program: 'postfix/smtpd', priority: 'warning', message: 'x\n' });
-  expect(unwrapLine(record)).toEqual([record, 'Jan  1 00:00:00 host postfix/smtpd[0]: x']);
+  const line = expect.stringMatching(/^\w{3} [ \d]\d \d\d:\d\d:\d\d host postfix\/smtpd\[0\]: x$/);
+  expect(unwrapLine(record)).toEqual([record, line]);
 });
 
 test('a bare message is tried behind each front that it may have lost', () => {

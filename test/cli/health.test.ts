@@ -18,14 +18,22 @@ async function health(listen: string, ...args: string[]) {
 }
 
 it.each(['127.0.0.1', '0.0.0.0'])('asks the daemon that listens on %s', async (host) => {
-  const state: Readiness = { ready: false, sources: [{ name: 'redis', up: false }], lanes: [], ledger: { up: true } };
+  const state: Readiness = {
+    ready: false,
+    sources: [
+      { name: 'redis', state: 'down', up: false, reason: 'no connection' },
+      { name: 'netfilter', state: 'up', up: true },
+    ],
+    lanes: [{ name: 'slack', state: 'parked', up: false, reason: 'HTTP 404: \u001b[2Jgone' }],
+    ledger: { up: false, reason: 'the disk is full' },
+  };
   const server = await startTestHealthServer({ listen: `${host}:0`, readiness: () => state });
   const listen = `${host}:${server.port}`;
   expect(await health(listen)).toMatchObject({ code: 0, out: '{"status":"alive"}\n', err: '' });
   expect(await health(listen, '--ready')).toEqual({
     code: 1,
     out: `${JSON.stringify(state)}\n`,
-    err: 'not ready: HTTP 503\n',
+    err: 'not ready: redis is down: no connection; slack is parked: HTTP 404: [2Jgone; the ledger is down: the disk is full\n',
   });
 });
 

@@ -22,9 +22,12 @@ export const addOutbox: AddCommand = (program, context) => {
     .option(...CONFIG_OPTION)
     .action(async (notifier: string | undefined, options: Options) => {
       const { ledger } = await openConfiguredLedger(context, options.config, {});
+      const parked = ledger.deliveries.parkedLanes().filter(({ consumer }) => consumer === (notifier ?? consumer));
       const count = ledger.deliveries.retryParked(notifier);
       ledger.close();
-      context.stdout.write(`${plural(count, 'alert is', 'alerts are')} owed again\n`);
+      for (const { consumer } of parked) context.stdout.write(`${consumer} goes on\n`);
+      if (count > 0 || parked.length === 0)
+        context.stdout.write(`${plural(count, 'alert is', 'alerts are')} owed again\n`);
     });
   outbox
     .command('drop')

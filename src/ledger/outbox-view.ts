@@ -82,6 +82,11 @@ export function dropOwed(db: Database, consumer: string | undefined): number {
     who,
   );
   db.run(`DELETE FROM deliveries WHERE id IN (${vain})`, who);
+  db.run(
+    `DELETE FROM parked_lanes WHERE (?1 IS NULL OR consumer = ?1)
+       AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.consumer = parked_lanes.consumer)`,
+    who,
+  );
   return events;
 }
 

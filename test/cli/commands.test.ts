@@ -247,6 +247,23 @@ describe('bans and outbox', () => {
     expect((await cowbell(['outbox', 'list', '-c', file])).out).toBe('nothing is owed\n');
     ledger.close();
   });
+
+  it('say which parked lane goes on, and leave nothing of one that is owed nothing any more', async () => {
+    const dir = tempDir();
+    const file = configIn(dir, '[{type: console}]');
+    const ledger = openLedger(join(dir, 'cowbell.db'), Date.now);
+    const park = () => {
+      const delivery = ledger.deliveries.claim('gone', 10);
+      ledger.deliveries.parkLane('gone', delivery?.id ?? '', 'HTTP 404: no such hook');
+    };
+    ledger.transaction(() => ledger.deliveries.publish(sampleEvent('e1'), [{ name: 'gone' }]));
+    park();
+    expect((await cowbell(['outbox', 'retry', '-c', file])).out).toBe('gone goes on\n');
+    park();
+    expect((await cowbell(['outbox', 'drop', 'gone', '-c', file])).out).toBe('1 alert was dropped\n');
+    expect((await cowbell(['outbox', 'list', '-c', file])).out).toBe('nothing is owed\n');
+    ledger.close();
+  });
 });
 
 describe('ring and check', () => {

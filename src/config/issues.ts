@@ -103,8 +103,9 @@ function show(target: z.core.$ZodType | undefined, { filled, written }: Inputs, 
   const value = valueAt(filled, path);
   const isOpen = typeof value !== 'object' && !String(value).includes('://');
   if (!isOpen || (target !== undefined && holdsSecret(target))) {
-    const kind = kindOf(value);
-    return kind === 'text' && target !== undefined && isSecret(target) ? '' : `, not ${kind}`;
+    // Of a secret that is text, and of an address that is a wrong one, nothing is left to say.
+    if (typeof value === 'string' && (value.includes('://') || (target !== undefined && isSecret(target)))) return '';
+    return `, not ${kindOf(value)}`;
   }
   const source = valueAt(written, path) ?? value;
   return `, not ${safeText(typeof source === 'string' ? JSON.stringify(source) : String(source), 80)}`;
@@ -114,7 +115,7 @@ function kindOf(value: unknown): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a mapping';
-  if (typeof value === 'string') return value.includes('://') ? 'an address' : 'text';
+  if (typeof value === 'string') return 'text';
   return withArticle(typeof value);
 }
 
@@ -140,7 +141,7 @@ function unknownKey(key: string, shape: Record<string, z.core.$ZodType>): string
 function suggestion(text: string, candidates: readonly string[]): string {
   const near = candidates
     .map((candidate) => ({ candidate, distance: editDistance(text.toLowerCase(), candidate.toLowerCase()) }))
-    .filter(({ candidate, distance }) => distance <= Math.max(2, Math.floor(candidate.length / 3)))
+    .filter(({ candidate, distance }) => distance <= Math.max(Math.min(2, text.length / 2), candidate.length / 3))
     .sort((a, b) => a.distance - b.distance)[0];
   return near === undefined ? '' : `; did you mean "${near.candidate}"?`;
 }

@@ -143,6 +143,8 @@ colour: red
     ['broken YAML', 'notifiers: [\n  {type: slack', /cowbell\.yaml:\d+:\d+: YAML: /],
     ['a key twice', `${SLACK}host: a\nhost: b\n`, /YAML: Map keys must be unique/],
     ['a list in place of a mapping', '- a\n- b\n', /expected a mapping/],
+    ['an address that is none', 'notifiers: [{type: slack, url: "https://a b/x"}]', /https:\/\/ or http:\/\/$/m],
+    ['a short key that is like nothing', `${SLACK}foo: 1\n`, /foo: is not known here; known are host/],
     ['a port that is none', `${SLACK}http: {listen: everywhere}`, /http\.listen: expected host:port/],
   ])('%s', (_what, text, expected) => {
     expect(mistakes(text).join('\n')).toMatch(expected);

@@ -24,6 +24,9 @@ export interface HealthServerOptions {
   onError(error: unknown): void;
 }
 
+/** In ms; Node looks for requests that take too long every 30 seconds unless told otherwise. */
+const TIMES = { headersTimeout: 5_000, requestTimeout: 5_000, connectionsCheckingInterval: 1_000 };
+
 export interface HealthServer {
   /** What is listened on, as `host:port`. */
   address: string;
@@ -40,8 +43,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   const { listen } = options;
   const colon = listen.lastIndexOf(':');
   const host = listen.slice(0, colon);
-  const server = createServer((request, response) => answer(options, request, response));
-  server.requestTimeout = 5_000;
+  const server = createServer(TIMES, (request, response) => answer(options, request, response));
   server.maxConnections = 64;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(new PermanentError(`http.listen ${listen}: ${messageOf(error)}`)));

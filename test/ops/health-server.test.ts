@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
 import type { HealthServerOptions, Readiness } from '../../src/ops/health-server.ts';
 import { startTestHealthServer } from '../support/health-server.ts';
@@ -72,6 +74,24 @@ describe('the health server', () => {
       body: { error: 'the metrics could not be gathered; the log says why' },
     });
     expect(errors).toEqual([broken]);
+  });
+
+  it('answers again where all its connections were taken by requests that never end', async () => {
+    const { server, get } = await started();
+    const sockets = Array.from({ length: 64 }, () => connect(server.port, '127.0.0.1'));
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    const ends = sockets.map(async (socket) => {
+      socket.on('error', () => {}).resume();
+      await once(socket, 'connect');
+      socket.write('GET /healthz HTTP/1.1\r\nX: ');
+      await once(socket, 'close');
+    });
+    const since = performance.now();
+    await Promise.all(ends);
+    expect(performance.now() - since).toBeLessThan(20_000);
+    expect((await get('/healthz')).status).toBe(200);
   });
 
   it('answers nothing else', async () => {

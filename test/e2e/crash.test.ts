@@ -6,7 +6,6 @@ import { eventually } from '../support/eventually.ts';
 import { type NetfilterStack, startStack } from '../support/netfilter-stack.ts';
 import type { Receiver } from '../support/receivers.ts';
 import { shortEvent } from '../support/recorder-harness.ts';
-import { scrape } from '../support/scrape.ts';
 
 const BANS = 2_000;
 const KILLS = 50;
@@ -64,12 +63,6 @@ describe('cowbell killed at random', () => {
       timeoutMs: 60_000,
       everyMs: 500,
     });
-    // What is counted survives as what it counts does.
-    const metrics = await scrape(cowbell);
-    expect(metrics.sum('fail2ban_bans_total')).toBe(BANS);
-    expect(metrics.sum('cowbell_events_total', { type: 'ban.started' })).toBe(BANS);
-    expect(metrics.sum('fail2ban_auth_failures_total')).toBe(BANS);
-    expect(metrics.sum('cowbell_delivered_events_total', { notifier: 'webhook' })).toBe(stack.events().length);
     expect(await cowbell.end()).toBe(0);
 
     // One event a ban, though it may have been delivered twice.

@@ -28,6 +28,11 @@ export const PLAIN_SECRET = 'pLaIn-5eC2eT0badf00d';
 
 /** Options with every secret that the notifier can have, around an address; what else must be given is its example. */
 export function optionsWithSecrets(definition: NotifierDefinition, url: string): Record<string, unknown> {
+  return definition.options.parse(writtenOptions(definition, url));
+}
+
+/** The same, as they stand in a file. */
+export function writtenOptions(definition: NotifierDefinition, url: string): Record<string, unknown> {
   const given = Object.entries(definition.options.shape).map(([key, field]) => {
     if (key === 'url') return [key, url];
     if (key === 'secret') return [key, SIGNING_KEY];
@@ -35,7 +40,7 @@ export function optionsWithSecrets(definition: NotifierDefinition, url: string):
     if (isSecret(field)) return [key, PLAIN_SECRET];
     return [key, field.isOptional() ? undefined : examplesOf(field)[0]];
   });
-  return definition.options.parse(Object.fromEntries(given));
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
 function examplesOf(field: z.ZodType): unknown[] {

@@ -45,7 +45,7 @@ const tlsFile = (name: string) => readFileSync(new URL(`../fixtures/tls/self-sig
 export const SMTP_CERTIFICATE = tlsFile('crt').toString('utf8');
 
 /** A real SMTP server on loopback that takes mail for everybody. */
-export async function startSmtpService(behaviour: SmtpBehaviour = {}): Promise<SmtpService> {
+export async function startSmtpService(behaviour: SmtpBehaviour = {}, port = 0): Promise<SmtpService> {
   const mails: ReceivedMail[] = [];
   const logins: string[] = [];
   let now = behaviour;
@@ -90,7 +90,7 @@ export async function startSmtpService(behaviour: SmtpBehaviour = {}): Promise<S
   };
   const server = new SMTPServer({ ...options, closeTimeout: 1 });
   server.on('error', () => {});
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', () => resolve()));
   return {
     port: (server.server.address() as AddressInfo).port,
     mails,

@@ -71,6 +71,8 @@ export class OriginFile {
     this.#lookedAt = now;
     try {
       const stats = statSync(this.#path);
+      // A pipe would be waited for, for ever.
+      if (!stats.isFile()) throw new Error('it is no regular file');
       const stamp = fileStamp(stats);
       if (stamp === this.#stamp) return;
       if (!isFirst && Math.abs(now - stats.mtimeMs) < SETTLE_MS) return;

@@ -106,7 +106,7 @@ export function evidenceLines(lines: readonly string[]): string[] {
 
 /** Whether no service could take any of it for markup, a mention, an emoji or a link. */
 export function isHarmless(text: string): boolean {
-  return /^\p{L}[\p{L}\p{N} .,;:'"()/+·-]*$/u.test(text) && !/:\S|\/\//.test(text);
+  return /^\p{L}[\p{L}\p{N} .,;:'"()/+·-]*$/u.test(text) && !/:(?:\S|$)|\/\//.test(text);
 }
 
 /** A line as plain text: times in UTC. */

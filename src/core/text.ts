@@ -57,5 +57,6 @@ export function formatDuration(ms: number): string {
   const small = next === undefined ? 0 : Math.round((seconds % big) / next[0]);
   const carry = next !== undefined && small * next[0] === big;
   const whole = Math.floor(seconds / big) + (carry ? 1 : 0);
-  return next === undefined || small === 0 || carry ? `${whole} ${bigName}` : `${whole} ${bigName} ${small} ${next[1]}`;
+  const largest = `${formatCount(whole)} ${bigName}`;
+  return next === undefined || small === 0 || carry ? largest : `${largest} ${small} ${next[1]}`;
 }

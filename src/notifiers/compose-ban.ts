@@ -12,7 +12,7 @@ import {
   words,
 } from '../core/message.ts';
 import { hostOf, type Network } from '../core/network.ts';
-import { formatDuration, plural } from '../core/text.ts';
+import { formatCount, formatDuration, plural } from '../core/text.ts';
 import { countryName } from './country-name.ts';
 
 type BanTold = Extract<BanEvent, { type: 'ban.started' | 'ban.extended' | 'ban.ended' }>;
@@ -142,7 +142,10 @@ function factsOf({ type, ban }: BanTold): Message['facts'] {
   if (ban.history !== undefined && ban.history.bans > 1) {
     const { bans, window_days, first_seen_at } = ban.history;
     const first = moment(Date.parse(first_seen_at));
-    facts.push({ label: 'History', value: [`${ordinal(bans)} ban in ${window_days} days, first seen `, first] });
+    facts.push({
+      label: 'History',
+      value: [`${ordinal(bans)} ban in ${plural(window_days, 'day')}, first seen `, first],
+    });
   }
   return facts;
 }
@@ -151,7 +154,12 @@ export function reputationFact({ reputation }: Ban): Message['facts'] {
   if (reputation === undefined) return [];
   const { source, score, reports } = reputation;
   const detail = reports === undefined ? '' : `, ${plural(reports, 'report')}`;
-  return [{ label: 'Reputation', value: [words(source, 32), ` ${score} of 100${detail}`] }];
+  return [
+    {
+      label: 'Reputation',
+      value: [words(source, 32), ` ${Math.round(Math.min(Math.max(score, 0), 100))} of 100${detail}`],
+    },
+  ];
 }
 
 export function untilFact(ban: Ban): Message['facts'] {
@@ -173,11 +181,9 @@ function endOf(hostname: string): string {
 /** `Netherlands, Some Net (AS64500)`: where the worst offender is from. */
 function placeOf({ offenders: [worst] }: Ban): Line {
   const { country, asn, as_name, hostname } = worst ?? {};
-  const number = asn === undefined ? undefined : `AS${asn}`;
+  const number: Line = asn === undefined ? [] : [words(`AS${asn}`, 24)];
   const network: Line =
-    as_name === undefined
-      ? [number ?? ''].filter((text) => text !== '')
-      : [words(as_name, 64), ...(number === undefined ? [] : [` (${number})`])];
+    as_name === undefined ? number : [words(as_name, 64), ...(number.length === 0 ? [] : [' (', ...number, ')'])];
   const parts: Line[] = [
     country === undefined ? [] : [words(countryName(country), 64)],
     network,
@@ -190,7 +196,7 @@ function placeOf({ offenders: [worst] }: Ban): Line {
 }
 
 function tally(counts: readonly [string, number][]): Line {
-  const listed = counts.slice(0, LISTED).map(([name, count]): Line => [code(name), ` ×${count}`]);
+  const listed = counts.slice(0, LISTED).map(([name, count]): Line => [code(name), ` ×${formatCount(count)}`]);
   return joinLines(listed, ', ').concat(counts.length > LISTED ? [` and ${counts.length - LISTED} more`] : []);
 }
 
@@ -211,5 +217,5 @@ function notesOf({ type, ban }: BanTold): Line[] {
 
 function ordinal(count: number): string {
   const tail = count % 100 > 10 && count % 100 < 14 ? 'th' : (['th', 'st', 'nd', 'rd'][count % 10] ?? 'th');
-  return `${count}${tail}`;
+  return `${formatCount(count)}${tail}`;
 }

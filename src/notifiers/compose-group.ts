@@ -1,4 +1,4 @@
-import type { Ban, BanEvent } from '../core/event.ts';
+import type { Ban, BanEvent, EndReason } from '../core/event.ts';
 import {
   code,
   footer,
@@ -6,6 +6,7 @@ import {
   joinLines,
   type Line,
   type Message,
+  moment,
   type Part,
   type Tone,
   words,
@@ -18,6 +19,16 @@ import { commonest, type GroupTally, LISTED } from './group-tally.ts';
 
 /** Entries that one fact lists. */
 const COUNTED = 10;
+
+/** What took longer is told with its times. */
+const LONG_MS = 60_000;
+
+const END_WORDS: Record<EndReason, string> = {
+  expired: 'expired',
+  lifted: 'lifted',
+  'lifted-by-cowbell': 'lifted by cowbell',
+  cleared: 'dropped',
+};
 
 const OTHER_WORDS: Record<OtherEvent['type'], string> = {
   'source.down': 'source down',
@@ -118,18 +129,24 @@ function toneOf({ own, started, otherTypes, decisions }: GroupTally): Tone {
 }
 
 function groupFacts(tally: GroupTally): Message['facts'] {
-  // One ban in each says no more than the list does.
-  const crowded = new Map([...tally.neighbourhoods].filter(([, bans]) => bans > 1));
   const otherTypes = new Map([...tally.otherTypes].map(([type, count]) => [OTHER_WORDS[type], count]));
+  const endReasons = new Map([...tally.endReasons].map(([reason, count]) => [END_WORDS[reason], count]));
   const facts: Message['facts'] = [
-    { label: 'Services', value: countLine(tally.services) },
+    { label: 'When', value: whenOf(tally) },
+    { label: 'Services', value: countLine(tally.services, { unknown: tally.ofNoService }) },
     { label: 'Failed attempts', value: tally.attempts > 0 ? [formatCount(tally.attempts)] : [] },
-    { label: 'Countries', value: countLine(tally.countries) },
-    { label: 'Networks', value: countLine(crowded, code) },
-    { label: 'Ended', value: countLine(tally.endReasons) },
+    { label: 'Countries', value: countLine(tally.countries, { unknown: tally.ofNoCountry }) },
+    // One ban in each says no more than the list does.
+    { label: 'Networks', value: countLine(tally.neighbourhoods, { show: code, least: 2 }) },
+    { label: 'Ended', value: countLine(endReasons) },
     { label: 'Other events', value: countLine(otherTypes) },
   ];
   return facts.filter(({ value }) => value.length > 0);
+}
+
+/** Where it is not just now. */
+function whenOf({ firstAt, lastAt }: GroupTally): Line {
+  return lastAt - firstAt >= LONG_MS ? [moment(firstAt), ' to ', moment(lastAt)] : [];
 }
 
 function groupNotes({ late, claimed, unconfirmed }: GroupTally): Line[] {
@@ -167,17 +184,36 @@ function banLine(ban: Ban, tally: GroupTally): Line {
     ...(services.length > 0 ? [' on ', ...services] : []),
     ...(account === undefined ? [] : [' as ', code(account.name)]),
     ...(users.length === 0 ? [] : [', used by ', ...joinLines(users)]),
-    ...(end === undefined ? [] : [` (${end})`]),
+    ...(end === undefined ? [] : [` (${END_WORDS[end]})`]),
   ];
 }
 
 function endedLine(ban: Ban): Line {
-  return [whoOf(ban.network), ` ${ban.end_reason ?? 'expired'}`];
+  return [whoOf(ban.network), ` ${END_WORDS[ban.end_reason ?? 'expired']}`];
 }
 
-function countLine(counts: ReadonlyMap<string, number>, show = (name: string): Part => words(name, 32)): Line {
-  return joinLines(
-    commonest(counts, COUNTED).map(([name, count]): Line => [show(name), ` ${formatCount(count)}`]),
+interface CountLineOptions {
+  show?: (name: string) => Part;
+  /** What is counted less often is not named. */
+  least?: number;
+  /** Those that none of the names is known of. */
+  unknown?: number;
+}
+
+/** `smtp 40, imap 9 and 3 in 2 others, 1 unknown`: the commonest by name, all of them in the sum. */
+function countLine(counts: ReadonlyMap<string, number>, options: CountLineOptions = {}): Line {
+  const { show = (name) => words(name, 32), least = 1, unknown = 0 } = options;
+  const named = commonest(counts, COUNTED).filter(([, count]) => count >= least);
+  if (named.length === 0) return [];
+  const others = counts.size - named.length;
+  const rest = sumOf(counts) - sumOf(new Map(named));
+  const line = joinLines(
+    named.map(([name, count]): Line => [show(name), ` ${formatCount(count)}`]),
     ', ',
   );
+  return [
+    ...line,
+    ...(others > 0 ? [` and ${formatCount(rest)} in ${plural(others, 'other')}`] : []),
+    ...(unknown > 0 ? [`, ${formatCount(unknown)} unknown`] : []),
+  ];
 }

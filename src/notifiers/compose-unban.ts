@@ -1,5 +1,5 @@
 import type { BanEvent } from '../core/event.ts';
-import { footer, type Line, type Message, type Tone, words } from '../core/message.ts';
+import { code, footer, type Line, type Message, type Tone, words } from '../core/message.ts';
 import { plural } from '../core/text.ts';
 import { ownUsers, reputationFact, untilFact, whoOf } from './compose-ban.ts';
 
@@ -55,12 +55,11 @@ function reasonsOf(event: UnbanTold): Line[] {
 function notesOf(event: UnbanTold): Line[] {
   if (event.type === 'unban.failed') return [['It stays banned until it expires, or somebody lifts it.']];
   const { action, mode, allowlist_hours: hours } = event.decision;
-  const allowed: Line[] = hours === undefined ? [] : [[`Then it is on the allowlist for ${plural(hours, 'hour')}.`]];
+  const allowed: Line[] =
+    hours === undefined ? [] : [[`Then it is on the allowlist for ${plural(Math.round(hours), 'hour')}.`]];
   if (action !== 'would-lift') return allowed;
-  const how = `cowbell unban ${event.ban.network}${hours === undefined ? '' : ` --allowlist ${hours}h`}`;
-  return mode === 'suggest'
-    ? [['To lift it: ', { code: how }]]
-    : [['Nothing was done: this is a dry run.'], ...allowed];
+  const how = `cowbell unban ${event.ban.network}${hours === undefined ? '' : ` --allowlist ${Math.round(hours)}h`}`;
+  return mode === 'suggest' ? [['To lift it: ', code(how)]] : [['Nothing was done: this is a dry run.'], ...allowed];
 }
 
 function capitalise(text: string): string {

@@ -36,9 +36,12 @@ export class GroupTally {
   readonly hosts = new Set<string>();
   readonly services = new Map<string, number>();
   readonly countries = new Map<string, number>();
+  /** Bans of which it is not known. */
+  ofNoService = 0;
+  ofNoCountry = 0;
   /** Of the networks that were banned, by /24 and /48. */
   readonly neighbourhoods = new Map<string, number>();
-  readonly endReasons = new Map<string, number>();
+  readonly endReasons = new Map<EndReason, number>();
   readonly otherTypes = new Map<OtherEvent['type'], number>();
   /** The first of them. */
   readonly ownBans: Ban[] = [];
@@ -85,7 +88,9 @@ export class GroupTally {
     if (!ban.confirmed) this.unconfirmed++;
     for (const service of ban.services) count(this.services, service);
     const country = ban.offenders[0]?.country;
-    if (country !== undefined) count(this.countries, country);
+    if (country === undefined) this.ofNoCountry++;
+    else count(this.countries, country);
+    if (ban.services.length === 0) this.ofNoService++;
     count(this.neighbourhoods, neighbourhoodOf(ban.network as Network));
     if (ban.known_users.length > 0) {
       this.own++;

@@ -1,6 +1,6 @@
 import { BAN_EVENT_TYPES, type BanEvent } from '../core/event.ts';
 import type { Line, Message, Part } from '../core/message.ts';
-import { words } from '../core/message.ts';
+import { plainLine, words } from '../core/message.ts';
 import { Told } from './compose.ts';
 import { composeGroup } from './compose-group.ts';
 import { commonest, type GroupTally } from './group-tally.ts';
@@ -45,7 +45,8 @@ export class TemplatedMessages {
     const data = only ?? groupData(told.tally);
     return {
       ...message,
-      ...(title !== undefined && { title: linesOf(title.render(data))[0] ?? [] }),
+      // Nothing at all would be no alert.
+      ...(title !== undefined && { title: linesOf(title.render(data))[0] ?? message.title }),
       ...(body !== undefined && {
         lead: linesOf(body.render(data)),
         facts: [],
@@ -99,7 +100,12 @@ function linesOf(text: string): Line[] {
   const lines: Part[][] = [[]];
   for (const piece of text.split(/(\ue000[^\ue001]*\ue001)/)) {
     if (piece.startsWith(OPEN)) {
-      lines.at(-1)?.push(words(piece.slice(1, -1)));
+      const line = lines.at(-1);
+      const before = line?.at(-1);
+      // Two values in a row are one text: together they may be what neither is.
+      const joined = typeof before === 'object' && 'words' in before ? before.words : '';
+      if (joined !== '') line?.pop();
+      line?.push(words(joined + piece.slice(1, -1)));
       continue;
     }
     for (const [index, literal] of piece.split('\n').entries()) {
@@ -107,7 +113,7 @@ function linesOf(text: string): Line[] {
       if (literal !== '') lines.at(-1)?.push({ markup: literal });
     }
   }
-  return lines.filter((line) => line.length > 0).slice(0, LINES);
+  return lines.filter((line) => plainLine(line).trim() !== '').slice(0, LINES);
 }
 
 function tallyOf(events: readonly BanEvent[]): GroupTally {

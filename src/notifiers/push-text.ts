@@ -42,7 +42,7 @@ function pushPart(part: Part): string {
 
 /** An app that looks for addresses in plain text finds none with a scheme in it: `https: //evil.example`. */
 export function withoutLinks(text: string): string {
-  return text.replace(/:(?=\/\/)|(?<=mailto|tel|sms|geo):(?=\S)/gi, ': ');
+  return text.replace(/:(?=\/\/)|(?<=mailto|tel|sms|geo):(?! )/gi, ': ');
 }
 
 /** At most so many bytes of UTF-8, never half a character; `…` stands for the rest. */

@@ -55,7 +55,9 @@ export const teamsNotifier: NotifierDefinition<typeof Options> = {
     return {
       notify: async ({ id, events }, signal) => post(id, renderTeams(await compose(events)), signal),
       notifyPlainly: async ({ id, events }, signal) => {
-        const lines = plainMessage(await compose(events), PLAIN_TEXT).split('\n');
+        const lines = plainMessage(await compose(events), PLAIN_TEXT)
+          .split('\n')
+          .filter((line) => line !== '');
         return post(id, cardOf(lines.map((line): Block => rich([run(line)]))), signal);
       },
     };

@@ -128,7 +128,7 @@ describe('among others', () => {
     const { title, items } = textOf(started, lift(), ended(started.ban));
     expect(title).toBe('1 ban (1 of them over), 1 lifted by cowbell');
     expect(items).toHaveLength(2);
-    expect(items[1]).toContain('(lifted-by-cowbell)');
+    expect(items[1]).toContain('(lifted by cowbell)');
   });
 
   it('each kind of decision is counted, and a failure makes it trouble', () => {

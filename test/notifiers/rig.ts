@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import type { z } from 'zod';
 import { isSecret } from '../../src/config/walk.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
-import type { Notifier, NotifierDefinition } from '../../src/core/notifier.ts';
+import type { Notifier, NotifierDefinition, NotifierTools } from '../../src/core/notifier.ts';
 import { createHttpClient } from '../../src/http/client.ts';
 import { createSmtpMailer } from '../../src/mail/smtp.ts';
 import { composeMessage } from '../../src/notifiers/compose.ts';
@@ -58,7 +58,11 @@ export interface Rig {
 }
 
 /** A notifier that sends by HTTP, with a receiver of its kind. */
-export async function buildRig(definition: NotifierDefinition, behaviour: Behaviour = 'accept'): Promise<Rig> {
+export async function buildRig(
+  definition: NotifierDefinition,
+  behaviour: Behaviour = 'accept',
+  compose: NotifierTools['compose'] = composeMessage,
+): Promise<Rig> {
   const kind = RECEIVER_KINDS.find((each) => each === definition.type);
   if (kind === undefined) throw new Error(`test/support/receivers.ts has no rules for ${definition.type}`);
   const receiver = await startReceiver({ kind, behaviour, secret: SIGNING_KEY });
@@ -69,7 +73,7 @@ export async function buildRig(definition: NotifierDefinition, behaviour: Behavi
     clock: fixedClock,
     stdout,
     mailer: createSmtpMailer(),
-    compose: composeMessage,
+    compose,
   });
   return {
     definition,

@@ -179,7 +179,7 @@ describe('Teams', () => {
   });
   const runs = (text: string) => ({ type: 'RichTextBlock', inlines: [{ type: 'TextRun', text }] });
   test.each([
-    ['Markdown', cardWith({ type: 'TextBlock', text: 'x' })],
+    ['Markdown', cardWith({ type: 'TextBlock', text: '*x*' })],
     ['a function', cardWith(runs('{{DATE(2017-02-14T06:08:00Z)}}'))],
     ['too much', cardWith(runs('x'.repeat(20_000)))],
     ['nothing', cardWith()],

@@ -118,7 +118,7 @@ export function markdownProblems(text: string): string[] {
   const problems = controlProblems(text);
   const bare = text
     .replace(/```[\s\S]*?```/g, '')
-    .replace(/\\[^0-9A-Za-z\s]|`[^`\n]+`/g, (found) => (found.startsWith('\\') ? '' : ' '))
+    .replace(/\\[^0-9A-Za-z\s]|`[^`\n]+`/g, (found) => (found.startsWith('\\') ? '·' : ' '))
     .replace(/<t:\d{1,12}:[tTdDfFR]>/g, '');
   const act = /[`*_~|<>@#[\]]|:[\w+-]+:|[a-z]+:\/\/|^\s*(?:-#|\d+\.\s)/im.exec(bare);
   return act === null

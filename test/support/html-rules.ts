@@ -45,7 +45,7 @@ export function readHtml(html: string, allowed: ReadonlySet<string>, empty: Read
 /** What apps make links of, wherever it stands in plain text. */
 export function linkProblems(text: string): string[] {
   const found =
-    /[a-z][a-z0-9+.-]*:\/\/|(?:mailto|tel):|[\p{L}\p{N}-]+\.\p{L}{2,}|[@#$]\p{L}|(?:^|\s)\/\p{L}|\+?\d{7,}/iu.exec(
+    /[a-z][a-z0-9+.-]*:\/\/|(?:mailto|tel):\S|[\p{L}\p{N}-]+\.\p{L}{2,}|[@#$]\p{L}|(?:^|\s)\/\p{L}|\+?\d{7,}/iu.exec(
       text,
     );
   return found === null ? [] : [`it becomes a link: ${JSON.stringify(text.slice(found.index, found.index + 40))}`];

@@ -16,7 +16,7 @@ export function plainTextProblems(text: unknown, bytes: number, what: string): s
   const problems = controlProblems(text);
   const size = Buffer.byteLength(text);
   if (size > bytes) problems.push(`${what}: ${size} of ${bytes} bytes`);
-  const link = /[a-z][a-z0-9+.-]*:\/\/|(?:mailto|tel|sms|geo):\S/iu.exec(text);
+  const link = /[a-z][a-z0-9+.-]*:\/\/|(?:mailto|tel|sms|geo):[^\s…]/iu.exec(text);
   return link === null ? problems : [...problems, `${what}: it becomes a link: ${link[0]}`];
 }
 

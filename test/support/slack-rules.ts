@@ -106,7 +106,7 @@ export function mrkdwnProblems(text: string): string[] {
     .replace(/`[^`\n]+`/g, '')
     .replace(DATE, '')
     .replace(/^\*[A-Za-z ]+\*\n/, '');
-  const act = /[`*_~]|:[\w+'-]+:|https?:\/\/|mailto:|^\s*&gt;/im.exec(bare);
+  const act = /[`*_~]|:[\w+'-]+:|https?:\/\/|mailto:\S|^\s*&gt;/im.exec(bare);
   return act === null
     ? problems
     : [...problems, `markup acts: ${JSON.stringify(bare.slice(act.index, act.index + 40))}`];

@@ -44,9 +44,21 @@ function blockProblems(block: unknown): string[] {
     const problems = STYLES.has(String(block.style)) ? [] : [`unknown style ${String(block.style)}`];
     return [...problems, ...listOf(block.items).flatMap(blockProblems)];
   }
+  // Of a template alone.
+  if (block.type === 'TextBlock' && typeof block.text === 'string') return markdownProblems(block.text);
   if (block.type !== 'RichTextBlock') return [`${String(block.type)} would read Markdown`];
   const inlines = listOf(block.inlines);
   return inlines.length === 0 ? ['a block without text'] : inlines.flatMap(runProblems);
+}
+
+/** Bold words with a colon are our own labels. */
+function markdownProblems(text: string): string[] {
+  const bare = text.replace(/^\*\*[\w ]+:\*\* /, '').replace(/\\[^0-9A-Za-z\s]/g, '·');
+  const act = /[`*_[\]<>#~|]|[a-z]+:\/\/|\{\{|^\s*(?:[-+]|\d+\.)\s/im.exec(bare);
+  const problems = text.trim() === '' ? ['a block without text'] : controlProblems(text);
+  return act === null
+    ? problems
+    : [...problems, `markup acts: ${JSON.stringify(bare.slice(act.index, act.index + 40))}`];
 }
 
 function runProblems(value: unknown): string[] {

@@ -63,7 +63,7 @@ describe('a real fail2ban in a container', { timeout: 180_000 }, () => {
       await eventually(() => expect(told()).toContain(`ban.ended ${CLEAN}/32 lifted-by-cowbell`), {
         timeoutMs: 60_000,
       });
-      await eventually(() => expect(told()).toContain(`unban.decided ${BAD}/32 keep`), { timeoutMs: 20_000 });
+      await eventually(() => expect(told()).toContain(`unban.decided ${BAD}/32 keep`));
       expect(told(CLEAN)).toEqual([
         `ban.started ${CLEAN}/32`,
         `unban.decided ${CLEAN}/32 lift`,
@@ -71,9 +71,12 @@ describe('a real fail2ban in a container', { timeout: 180_000 }, () => {
       ]);
       expect(await bannedIn('postfix-sasl')).not.toContain(CLEAN);
       expect(await bannedIn('postfix-sasl')).toContain(BAD);
-      const { output } = await stack.cowbell('audit');
-      expect(output).toMatch(new RegExp(`policy +lifted +${CLEAN}/32 +postfix-sasl`));
-      expect(output).toMatch(new RegExp(`policy +keep +${BAD}/32 +postfix-sasl +score 90 of 100`));
+      // The log may tell of the end before it is verified.
+      await eventually(async () => {
+        const { output } = await stack.cowbell('audit');
+        expect(output).toMatch(new RegExp(`policy +lifted +${CLEAN}/32 +postfix-sasl`));
+        expect(output).toMatch(new RegExp(`policy +keep +${BAD}/32 +postfix-sasl +score 90 of 100`));
+      });
 
       // Banned anew, in another jail, it stays there.
       await fail2ban.client('set', 'recidive', 'banip', CLEAN);

@@ -78,11 +78,13 @@ it('lifts what AbuseIPDB knows nothing bad of within the delay and netfilter’s
       score: 90,
       reports: 7,
     });
-    expect(mailcow.audit().sort()).toEqual([
-      `policy keep ${STRANGER}/32`,
-      `policy lift ${OWN}/32`,
-      `policy lifted ${OWN}/32`,
-    ]);
+    await eventually(() =>
+      expect(mailcow.audit().sort()).toEqual([
+        `policy keep ${STRANGER}/32`,
+        `policy lift ${OWN}/32`,
+        `policy lifted ${OWN}/32`,
+      ]),
+    );
     expect(purge.lifted).toEqual([`${OWN}/32`]);
     // The commands show the same.
     const { output: audited } = await stack.cowbell('audit');

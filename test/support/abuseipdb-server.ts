@@ -112,6 +112,7 @@ export async function startAbuseipdb({ daily = 1_000, now = Date.now }: ServerOp
   };
 
   const server = createServer((request, response) => void answer(request, response));
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {

@@ -152,6 +152,8 @@ export async function startReceiver({ kind, behaviour = 'accept', secret }: Rece
     const started = createServer((incoming, response) => {
       handle(incoming, response).catch((error) => response.destroy(error));
     });
+    // Where the process was busy for long, a connection would be closed just as it is used again.
+    started.keepAliveTimeout = 0;
     server = started;
     await new Promise<void>((resolve, reject) => {
       started.once('error', reject).listen(port, '127.0.0.1', resolve);

@@ -93,15 +93,14 @@ export class Decisions {
 
   /** It is to be lifted: that ban and no other. False, with nothing done, where it was decided on already. */
   lift(banId: string, { until, allowMs }: Pick<Decision, 'until' | 'allowMs'>, at: number): boolean {
-    return (
-      this.#db.run(
-        `UPDATE decisions SET state = 'lifting', decided_at = ?, until = ?, allow_ms = ? WHERE ban_id = ? AND state = 'due'`,
-        Math.round(at),
-        until === undefined ? null : Math.round(until),
-        allowMs,
-        banId,
-      ) > 0
+    if (!this.move(banId, 'due', 'lifting', at)) return false;
+    this.#db.run(
+      'UPDATE decisions SET until = ?, allow_ms = ? WHERE ban_id = ?',
+      until === undefined ? null : Math.round(until),
+      allowMs,
+      banId,
     );
+    return true;
   }
 
   /** Looks at it again later. */

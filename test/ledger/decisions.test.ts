@@ -87,7 +87,12 @@ describe('decisions', () => {
   it('are of one ban, and no other', () => {
     ledger.decisions.expect(ban('a', '198.51.100.1/32'), NOW);
     const lift = { until: NOW + HOUR_MS, allowMs: 60_000 };
-    expect(ledger.decisions.lift('a', lift, NOW)).toBe(true);
+    expect(ledger.transaction(() => ledger.decisions.lift('a', lift, NOW))).toBe(true);
+    expect(ledger.figures()).toContainEqual({
+      metric: 'cowbell_unban_decisions_total',
+      labels: { action: 'lift' },
+      value: 1,
+    });
     expect(ledger.decisions.lift('a', { until: undefined, allowMs: 0 }, NOW)).toBe(false);
     expect(ledger.decisions.of('a')).toMatchObject({ state: 'lifting', decidedAt: NOW, ...lift });
     ledger.decisions.sent('a', NOW);

@@ -98,3 +98,32 @@ export function stormOf(count: number): BanEvent[] {
     };
   });
 }
+
+/** What markup is made of, in any service. */
+export const MARKUP_PIECES = [
+  '`',
+  '```',
+  '*',
+  '_',
+  '~',
+  '|',
+  '<',
+  '>',
+  '&',
+  '@',
+  '#',
+  ':',
+  '\\',
+  '[',
+  ']',
+  '(',
+  ')',
+  '/',
+  '-',
+  ' ',
+  '\n',
+  'a',
+  '1',
+  '!',
+  'http://',
+];
